@@ -1,0 +1,54 @@
+"""The plugin contract, whole. A plugin is a module named by an entry point in the group `palaver`.
+
+Each hook returns what it provides; a test can call it and look. A module without `palaver_tasks` provides the Task
+subclasses it defines, so that the smallest plugin is one class. Hooks are add-only: a changed one is a new API number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from palaver.metric import Metric
+    from palaver.model import Backend, ModelInfo
+    from palaver.task import Task
+
+API = 1
+"""The number of this contract. A plugin may set `PALAVER_API = 1` (or a pair, lowest and highest) to be refused elsewhere."""
+
+hookspec = pluggy.HookspecMarker("palaver")
+hookimpl = pluggy.HookimplMarker("palaver")
+
+
+@hookspec
+def palaver_tasks() -> Iterable[type[Task]]:
+    """Task classes. Each becomes a slash command, a `palaver NAME` command and a form."""
+    return ()
+
+
+@hookspec
+def palaver_backends() -> Iterable[Backend]:
+    """Backends: what loads models of one kind. No weights are read here."""
+    return ()
+
+
+@hookspec
+def palaver_models() -> Iterable[ModelInfo]:
+    """Named models, loaded or downloaded only on use."""
+    return ()
+
+
+@hookspec
+def palaver_metrics() -> Iterable[Metric]:
+    """Metrics. Heavy imports wait until `score` is called."""
+    return ()
+
+
+@hookspec
+def palaver_commands(group: click.Group) -> None:
+    """Add commands to the `palaver` command line."""

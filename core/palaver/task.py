@@ -1,0 +1,172 @@
+"""A task: a pure function from an example to a request, whose dataclass fields are its options."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+from palaver.errors import UsageError
+from palaver.example import Example
+from palaver.model import GenerationConfig, Message, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a task, as forms, flags and completion need it."""
+
+    name: str
+    type: type
+    """`str`, `int`, `float` or `bool`."""
+    default: object
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of work. Subclass it as a frozen dataclass; its fields become options with a flag, a form row and a record.
+
+    A task is pure: it builds requests and reads answers, and never talks to a model, a file or the network.
+    """
+
+    name: ClassVar[str] = ""
+    """What the user types: `/name`, `palaver name`."""
+    metrics: ClassVar[tuple[str, ...]] = ("chrf",)
+    """Metrics or families (`rouge`) that score it, the main one first."""
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
+    """Names of the inputs, in the order they are typed. The last one takes the rest of the line."""
+    arguments: ClassVar[tuple[str, ...]] = ()
+    """Options that may be typed before the inputs without their name: `/translate fr text`."""
+    baseline: ClassVar[str] = ""
+    """A model without weights to set beside the scores: `lead-3`, `copy`."""
+    defaults: ClassVar[GenerationConfig] = GenerationConfig()
+
+    def request(self, example: Example) -> Request:
+        """What to ask a model for this example."""
+        raise NotImplementedError(f"{type(self).__name__} has no request()")
+
+    def parse(self, output: str, example: Example) -> str:
+        """The answer inside the model's raw output. Total: any text gives a text."""
+        return output.strip()
+
+    def prepare(self, example: Example) -> Example:
+        """The example with what the options say about it, such as the language of the output."""
+        return example
+
+    def ask(self, instruction: str, text: str, *, example: Example | None = None) -> Request:
+        """A request with the instruction as the system message and the text as the user's."""
+        messages = (Message("system", instruction), Message("user", text))
+        return Request(messages, self.name, example or Example(inputs={"text": text}), self.options())
+
+    def options(self) -> dict[str, object]:
+        """The options of this task, as recorded in history."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the docstring."""
+        return (cls.__doc__ or "").strip().partition("\n")[0]
+
+    @classmethod
+    def schema(cls) -> tuple[Option, ...]:
+        """The options, in order, with the docstring below each field as its help."""
+        hints = get_type_hints(cls)
+        helps = _field_docstrings(cls)
+        found: list[Option] = []
+        for field in dataclasses.fields(cls):
+            kind, choices = _plain_type(hints[field.name])
+            default = None if field.default is dataclasses.MISSING else field.default
+            found.append(Option(field.name, kind, default, helps.get(field.name, ""), choices))
+        return tuple(found)
+
+    @classmethod
+    def from_strings(cls, values: Mapping[str, str]) -> Self:
+        """The task with options given as text, as `-o KEY=VALUE` and the chat give them.
+
+        Raises:
+            UsageError: an unknown option or a value of the wrong type.
+        """
+        known = {option.name: option for option in cls.schema()}
+        parsed: dict[str, Any] = {}
+        for key, value in values.items():
+            option = known.get(key)
+            if option is None:
+                names = ", ".join(known) or "none"
+                raise UsageError(f"{cls.name} has no option '{key}'. Its options are: {names}.", code="unknown_option")
+            parsed[key] = _parse(cls.name, option, value)
+        try:
+            return cls(**parsed)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{cls.name}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Chat(Task):
+    """Talk with a model; what came before in the conversation goes along."""
+
+    name = "chat"
+    metrics = ("rouge", "chrf")
+    defaults = GenerationConfig(temperature=0.7, top_p=0.9, max_new_tokens=1024)
+
+    def request(self, example: Example) -> Request:
+        return Request((Message("user", example["text"]),), self.name, example, self.options())
+
+
+def _parse(task: str, option: Option, value: str) -> object:
+    if option.choices and value not in option.choices:
+        raise UsageError(f"{task}: {option.name} is one of {', '.join(option.choices)}, not '{value}'.")
+    if option.type is bool:
+        if value.lower() in ("1", "true", "yes", "on"):
+            return True
+        if value.lower() in ("0", "false", "no", "off"):
+            return False
+        raise UsageError(f"{task}: {option.name} is yes or no, not '{value}'.")
+    if option.type is str:
+        return value
+    try:
+        number: object = option.type(value)
+    except ValueError as error:
+        kind = "a whole number" if option.type is int else "a number"
+        raise UsageError(f"{task}: {option.name} is {kind}, not '{value}'.") from error
+    return number
+
+
+def _plain_type(hint: object) -> tuple[type, tuple[str, ...]]:
+    """The scalar type behind a field's annotation, and its choices if it is a Literal."""
+    if get_origin(hint) is Literal:
+        return str, tuple(str(one) for one in get_args(hint))
+    if get_origin(hint) is Union or type(hint).__name__ == "UnionType":
+        return _plain_type(next(one for one in get_args(hint) if one is not type(None)))
+    if isinstance(hint, type) and hint in (str, int, float, bool):
+        return hint, ()
+    raise TypeError(f"An option is a str, int, float, bool or Literal, not {hint!r}.")
+
+
+def _field_docstrings(cls: type) -> dict[str, str]:
+    """The string literal under each field, which Python itself throws away."""
+    import ast
+    import inspect
+    import textwrap
+
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if base in (object, Task) or not issubclass(base, Task):
+            continue
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        except (OSError, TypeError, SyntaxError):  # typed at a prompt, or shipped without source
+            continue
+        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+        for statement, following in zip(body, body[1:], strict=False):
+            if (
+                isinstance(statement, ast.AnnAssign)
+                and isinstance(statement.target, ast.Name)
+                and isinstance(following, ast.Expr)
+                and isinstance(following.value, ast.Constant)
+                and isinstance(following.value.value, str)
+            ):
+                found[statement.target.id] = re.sub(r"\s+", " ", following.value.value).strip()
+    return found
