@@ -1,0 +1,100 @@
+"""The public API: all that a plugin may import. Names are loaded on use, so that `import palaver` costs nothing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from palaver.errors import (
+        BadInput,
+        ContextExceeded,
+        ModelFailed,
+        NeedsDownload,
+        NotFound,
+        PalaverError,
+        PluginFailed,
+        StoreError,
+        UsageError,
+    )
+    from palaver.example import Example
+    from palaver.hookspecs import API, hookimpl
+    from palaver.metric import Metric, Score, Span
+    from palaver.model import (
+        Backend,
+        Delta,
+        FinishReason,
+        Generation,
+        GenerationConfig,
+        Message,
+        Model,
+        ModelFile,
+        ModelInfo,
+        Part,
+        Request,
+    )
+    from palaver.task import Chat, Task
+    from palaver.terminal import safe_line, safe_text
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "palaver.errors": (
+        "BadInput", "ContextExceeded", "ModelFailed", "NeedsDownload", "NotFound", "PalaverError", "PluginFailed",
+        "StoreError", "UsageError",
+    ),
+    "palaver.example": ("Example",),
+    "palaver.hookspecs": ("API", "hookimpl"),
+    "palaver.metric": ("Metric", "Score", "Span"),
+    "palaver.model": (
+        "Backend", "Delta", "FinishReason", "Generation", "GenerationConfig", "Message", "Model", "ModelFile",
+        "ModelInfo", "Part", "Request",
+    ),
+    "palaver.task": ("Chat", "Task"),
+    "palaver.terminal": ("safe_line", "safe_text"),
+}  # fmt: skip
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "API",
+    "Backend",
+    "BadInput",
+    "Chat",
+    "ContextExceeded",
+    "Delta",
+    "Example",
+    "FinishReason",
+    "Generation",
+    "GenerationConfig",
+    "Message",
+    "Metric",
+    "Model",
+    "ModelFailed",
+    "ModelFile",
+    "ModelInfo",
+    "NeedsDownload",
+    "NotFound",
+    "PalaverError",
+    "Part",
+    "PluginFailed",
+    "Request",
+    "Score",
+    "Span",
+    "StoreError",
+    "Task",
+    "UsageError",
+    "__version__",
+    "hookimpl",
+    "safe_line",
+    "safe_text",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'palaver' has no attribute {name!r}")
+    return getattr(import_module(_MODULE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

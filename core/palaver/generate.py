@@ -1,0 +1,43 @@
+"""One request to one model: the pieces as they come, the whole with its timing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from palaver.model import FinishReason, Generation, GenerationConfig, Model, Request
+
+
+def generate(
+    model: Model,
+    request: Request,
+    config: GenerationConfig,
+    cancel: threading.Event,
+    on_text: Callable[[str], None] = lambda piece: None,
+) -> Generation:
+    """The model's answer. `on_text` gets each piece, in this thread.
+
+    A stream that ends without saying why is an error, however good its text looks.
+
+    Raises:
+        PalaverError: as the model raises it; the pieces already given stand.
+    """
+    start = time.perf_counter()
+    first: float | None = None
+    pieces: list[str] = []
+    reason: FinishReason | None = None
+    error = ""
+    prompt_tokens = output_tokens = None
+    for delta in model.stream([request], config, cancel):
+        if delta.text:
+            first = first if first is not None else time.perf_counter() - start
+            pieces.append(delta.text)
+            on_text(delta.text)
+        prompt_tokens = delta.prompt_tokens if delta.prompt_tokens is not None else prompt_tokens
+        output_tokens = delta.output_tokens if delta.output_tokens is not None else output_tokens
+        reason, error = delta.finish_reason or reason, delta.error or error
+    if reason is None:
+        reason, error = "error", f"{model.info.name} stopped without finishing its answer."
+    seconds = time.perf_counter() - start
+    return Generation("".join(pieces), reason, prompt_tokens, output_tokens, first, seconds, error)

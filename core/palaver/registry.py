@@ -1,0 +1,259 @@
+"""Tasks, models and metrics by name, from all plugins that work."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from palaver.config import Settings
+from palaver.errors import BadInput, NeedsDownload, PluginFailed, UsageError, not_found
+from palaver.isolated import IsolatedModel
+from palaver.metric import Metric
+from palaver.model import Backend, GenerationConfig, Model, ModelInfo
+from palaver.plugins import Plugin, Plugins
+from palaver.task import Chat, Task
+
+T = TypeVar("T")
+
+DECODING = tuple(field.name for field in dataclasses.fields(GenerationConfig) if field.name != "stop")
+"""Names that `-o KEY=VALUE` takes for every task, beside the task's own options."""
+
+
+class Registry:
+    """What is installed, by name. Plugins are imported at the first question, models loaded at the first request."""
+
+    def __init__(self, plugins: Plugins, settings: Settings | None = None) -> None:
+        self.plugins = plugins
+        self.settings = settings or Settings()
+        self._loading = threading.RLock()
+        self._ready = False
+        self._tasks: dict[str, type[Task]] = {}
+        self._backends: dict[str, tuple[Backend, str]] = {}
+        self._models: dict[str, ModelInfo] = {}
+        self._metrics: dict[str, Metric] = {}
+        self._origins: dict[str, tuple[str, str]] = {}
+        self._running: dict[str, Model] = {}
+
+    # Tasks
+
+    def tasks(self) -> Mapping[str, type[Task]]:
+        """Every task, `chat` first, then by name."""
+        self._load()
+        return self._tasks
+
+    def task(self, name: str) -> type[Task]:
+        """The task of that name.
+
+        Raises:
+            NotFound: with the nearest names.
+        """
+        found = self.tasks().get(name)
+        if found is None:
+            raise not_found("task", name, self.tasks(), fix="palaver plugins list")
+        return found
+
+    def origin(self, task: str) -> tuple[str, str]:
+        """Name and version of the plugin that a task comes from."""
+        self._load()
+        return self._origins.get(task, ("palaver", ""))
+
+    # Models
+
+    def models(self) -> list[ModelInfo]:
+        """The named models, installed or not: real ones first, then baselines."""
+        self._load()
+        return sorted(self._models.values(), key=lambda info: (info.is_baseline, info.name))
+
+    def info(self, name: str) -> ModelInfo:
+        """The model that a name, a `backend:name` or a path means.
+
+        Raises:
+            NotFound: with the nearest names.
+        """
+        self._load()
+        if name in self._models:
+            return self._models[name]
+        for info in self._models.values():
+            if info.ref == name:
+                return info
+        for backend, _ in self._backends.values():
+            if (info := backend.resolve(name)) is not None:
+                return info
+        raise not_found("model", name, self._models, fix="palaver models list")
+
+    @staticmethod
+    def is_installed(info: ModelInfo) -> bool:
+        """Whether it can be loaded without a download."""
+        return not info.files or (bool(info.path) and Path(info.path).exists())
+
+    def choose(self, task: str, wanted: str = "") -> ModelInfo:
+        """The model for a task: the wanted one, the settings' one, else the best that is installed.
+
+        Raises:
+            NotFound: no such model. BadInput: it cannot do the task. NeedsDownload: it is not on this machine.
+        """
+        name = wanted or self.settings.models.get(task) or self.settings.model
+        if name:
+            info = self.info(name)
+            if not _can(info, task):
+                can = ", ".join(info.tasks)
+                raise BadInput(f"{info.name} cannot {task}; it does: {can}.", code="model_cannot", fix="palaver models list")
+            if not self.is_installed(info):
+                raise NeedsDownload(
+                    f"{info.name} is not on this machine yet ({info.download_size / 1e6:,.0f} MB).",
+                    fix=f"palaver models pull {info.name}",
+                )
+            return info
+        able = [info for info in self.models() if _can(info, task) and self.is_installed(info)]
+        if not able:
+            raise NeedsDownload(f"No installed model can do {task}.", fix=self._first_download())
+        return min(able, key=lambda info: _preference(info, task))
+
+    def model(self, name: str) -> Model:
+        """The running model of that name, loaded at its first request; its weights in a child process if it has any."""
+        info = self.info(name)
+        with self._loading:
+            running = self._running.get(info.ref)
+            if running is None:
+                running = self._running[info.ref] = self._start(info)
+            return running
+
+    def running(self) -> list[Model]:
+        """The models that were asked for in this process."""
+        return list(self._running.values())
+
+    def unload(self, name: str) -> bool:
+        """Close a running model and free its memory; False if it was not running."""
+        running = self._running.pop(self.info(name).ref, None)
+        if running is not None:
+            running.close()
+        return running is not None
+
+    def forget_files(self) -> None:
+        """Look at the disk again: after a download a model has a path."""
+        with self._loading:
+            self._models.update({one.name: one for _, ones in self.plugins.call("palaver_models") for one in ones})
+
+    # Metrics
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Every metric by name."""
+        self._load()
+        return self._metrics
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name.
+
+        Raises:
+            NotFound: with the nearest names.
+        """
+        found = self.metrics().get(name)
+        if found is None:
+            raise not_found("metric", name, self.metrics(), fix="palaver plugins list")
+        return found
+
+    def metrics_for(self, task: str, with_references: bool, named: Iterable[str] = ()) -> list[Metric]:
+        """The metrics that score a task, the main one first; a family's name stands for its members.
+
+        Without references only those that need none, which never stand beside the others.
+        """
+        names = tuple(named) or (self.tasks()[task].metrics if task in self.tasks() else ())
+        chosen = [metric for name in names for metric in self._family(name)]
+        if not with_references:
+            free = [metric for metric in chosen if not metric.needs_references]
+            return free or ([metric for metric in self.metrics().values() if not metric.needs_references])
+        return [metric for metric in chosen if metric.needs_references]
+
+    def baseline_for(self, task: str) -> str:
+        """Name of the trivial model to set beside a task's scores, if there is one."""
+        name = self.tasks()[task].baseline if task in self.tasks() else ""
+        return name if name in self._models else ""
+
+    def config(self, task: Task, given: Mapping[str, str]) -> GenerationConfig:
+        """The task's decoding parameters with the given ones above.
+
+        Raises:
+            UsageError: an unknown parameter, or a value out of its range.
+        """
+        values: dict[str, float | int] = {}
+        for key, text in given.items():
+            if key not in DECODING:
+                raise UsageError(f"There is no decoding parameter '{key}'. There are: {', '.join(DECODING)}.")
+            whole = key in ("max_new_tokens", "top_k", "seed")
+            try:
+                values[key] = int(text) if whole else float(text)
+            except ValueError as error:
+                kind = "a whole number" if whole else "a number"
+                raise UsageError(f"{key} is {kind}, not '{text}'.") from error
+        config = dataclasses.replace(task.defaults, **values)  # type: ignore[arg-type]
+        for ok, sentence in (
+            (1 <= config.max_new_tokens <= 1_000_000, "max_new_tokens is 1 or more"),
+            (0 <= config.temperature <= 10, "temperature is between 0 and 10"),
+            (0 < config.top_p <= 1, "top_p is above 0 and at most 1"),
+            (config.top_k >= 0, "top_k is 0 (all tokens) or more"),
+            (0 <= config.seed < 2**32, "seed is between 0 and 4294967295"),
+        ):
+            if not ok:
+                raise UsageError(f"{sentence}.")
+        return config
+
+    def close(self) -> None:
+        """Close every running model."""
+        while self._running:
+            self._running.popitem()[1].close()
+
+    def _load(self) -> None:
+        if self._ready:
+            return
+        with self._loading:
+            if self._ready:
+                return
+            self.plugins.load()
+            self._tasks = {"chat": Chat}
+            for plugin, classes in self.plugins.call("palaver_tasks"):
+                for one in classes:
+                    self._tasks[self._free(one.name, plugin, self._tasks)] = one
+                    self._origins.setdefault(one.name, (plugin.found.name, plugin.found.version))
+            for plugin, backends in self.plugins.call("palaver_backends"):
+                for backend in backends:
+                    self._backends[self._free(backend.name, plugin, self._backends)] = (backend, plugin.found.module)
+            for plugin, infos in self.plugins.call("palaver_models"):
+                for info in infos:
+                    name = self._free(info.name, plugin, self._models)
+                    self._models[name] = dataclasses.replace(info, name=name)
+            for plugin, metrics in self.plugins.call("palaver_metrics"):
+                for metric in metrics:
+                    self._metrics[self._free(metric.name, plugin, self._metrics)] = metric
+            self._ready = True
+
+    @staticmethod
+    def _free(name: str, plugin: Plugin, taken: Mapping[str, object]) -> str:
+        """The name, or `plugin/name` where an earlier plugin has it: both stay reachable."""
+        return name if name not in taken else f"{plugin.found.name}/{name}"
+
+    def _family(self, name: str) -> list[Metric]:
+        members = [metric for metric in self.metrics().values() if getattr(metric, "family", "") == name]
+        return members or [self.metric(name)]
+
+    def _first_download(self) -> str:
+        sizes = [info for info in self.models() if info.files]
+        smallest = min(sizes, key=lambda info: info.download_size, default=None)
+        return f"palaver models pull {smallest.name}" if smallest else "palaver plugins list"
+
+    def _start(self, info: ModelInfo) -> Model:
+        if info.backend not in self._backends:
+            raise PluginFailed(f"{info.name} needs the backend '{info.backend}', which no plugin provides.")
+        backend, module = self._backends[info.backend]
+        return IsolatedModel(info, module=module) if backend.isolated else backend.load(info)
+
+
+def _can(info: ModelInfo, task: str) -> bool:
+    return not info.tasks or task in info.tasks or "*" in info.tasks
+
+
+def _preference(info: ModelInfo, task: str) -> tuple[bool, int, bool, str]:
+    """Good at it before able to, real models before baselines; of two, the larger one."""
+    return (task not in info.good_at, -info.memory if task in info.good_at else 0, info.is_baseline, info.name)

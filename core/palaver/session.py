@@ -1,0 +1,314 @@
+"""A conversation: ask, record, score, give references; what any front end drives."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
+from palaver.example import Example
+from palaver.generate import generate
+from palaver.metric import Score
+from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Request
+from palaver.registry import Registry
+from palaver.store import Store, Turn, TurnStart
+from palaver.task import Chat, Task
+
+DRAFT_SECONDS = 0.5
+"""How much of a streaming answer a crash can cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one turn is asked to do."""
+
+    task: Task
+    example: Example
+    model: str = ""
+    """Name of the model; empty is the session's, then the best one installed."""
+    config: Mapping[str, str] = field(default_factory=dict)
+    """Decoding parameters given as text: temperature, top_p, top_k, max_new_tokens, seed."""
+    typed: str = ""
+    """What the user typed, to be shown again; empty is the last input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The row is in history, the model is being asked."""
+
+    turn_id: int
+    model: ModelInfo
+    forgotten: int = 0
+    """Earlier messages of the conversation that no longer fit the model's window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a turn ended. `error` is set exactly when the turn's status is `failed`."""
+
+    turn: Turn
+    error: PalaverError | None = None
+
+
+class Session:
+    """One conversation of one user; every question becomes a row before it is asked."""
+
+    def __init__(self, registry: Registry, store: Store, *, model: str = "", kind: str = "chat") -> None:
+        self.registry = registry
+        self.store = store
+        self.model = model
+        """The model chosen for this conversation; empty leaves it to each task."""
+        self._kind = kind
+        self._run_id: int | None = None
+        self._said: list[Message] = []
+        self._last: int | None = None
+
+    @property
+    def run_id(self) -> int:
+        """The run that this conversation's turns belong to, begun with the first of them."""
+        if self._run_id is None:
+            self._run_id = self.store.begin_run(self._kind)
+        return self._run_id
+
+    @property
+    def last_turn(self) -> int | None:
+        """The turn answered last, what `/ref` without a number means."""
+        return self._last
+
+    def forget(self) -> None:
+        """Begin a new conversation: the next question goes to the model without what was said before."""
+        self._run_id, self._last = None, None
+        self._said.clear()
+
+    def choose(self, ask: Ask) -> ModelInfo:
+        """The model that would answer.
+
+        Raises:
+            NotFound: no such model. NeedsDownload: none is on this machine.
+        """
+        return self.registry.choose(ask.task.name, ask.model or self.model)
+
+    def ask(
+        self,
+        ask: Ask,
+        *,
+        cancel: threading.Event | None = None,
+        on_start: Callable[[Started], None] = lambda started: None,
+        on_text: Callable[[str], None] = lambda piece: None,
+    ) -> Outcome:
+        """Answer one question. Blocks; call it from a worker. Callbacks run in the caller's thread.
+
+        The row is written before the model is asked, updated every half second and finalised whatever happens. What
+        fails comes back as an Outcome with its error, never as an exception; the text so far is kept.
+        """
+        cancel = cancel or threading.Event()
+        example = ask.example
+        try:
+            example = ask.task.prepare(example)
+            _check(ask.task, example)
+            info = self.choose(ask)
+            config = self._config(ask)
+            request = ask.task.request(example)
+        except PalaverError as error:
+            return self.fail(ask, error)
+        except Exception as error:  # a task plugin may raise anything at all
+            return self.fail(ask, _culprit(ask.task, error))
+        said = self._remembered(ask.task, info, config, request)
+        sent = replace(request, messages=(*said, *request.messages))
+        turn_id = self._begin(ask, example, info, config, sent)
+        on_start(Started(turn_id, info, forgotten=len(self._said) - len(said) if isinstance(ask.task, Chat) else 0))
+        return self._answer(ask, example, info, sent, config, turn_id, cancel, on_text)
+
+    def fail(self, ask: Ask, error: PalaverError) -> Outcome:
+        """Record a question that could not even be asked."""
+        turn_id = self._begin(ask, ask.example, ModelInfo(ask.model or self.model, ""), GenerationConfig(), None)
+        return self._finish(turn_id, "", "", Generation("", "error"), error)
+
+    def record_failure(self, task: str, text: str, error: PalaverError) -> Outcome:
+        """Record what was typed and could not be understood: no such task, a file that is not there."""
+        start = TurnStart(run_id=self.run_id, task=task, model="", model_ref="", inputs={"text": text}, input_text=text)
+        return self._finish(self.store.begin_turn(start), "", "", Generation("", "error"), error)
+
+    def add_references(self, turn_id: int, texts: Sequence[str], *, origin: str = "written") -> Turn:
+        """Give an answered turn references, and score it against all it has now.
+
+        Raises:
+            NotFound: no such turn. BadInput: the turn has no answer, or nothing was given.
+        """
+        turn = self.store.turn(turn_id)
+        if turn.status in ("failed", "running"):
+            raise BadInput(f"Turn #{turn_id} has no answer to score: it is {turn.status}.", fix="run it again")
+        if not texts or any(not text.strip() and turn.task != "qa" for text in texts):
+            raise BadInput("A reference is a text: the answer you would have wanted.", code="empty_reference")
+        self.store.add_references(turn_id, texts, origin=origin)
+        return self.score(turn_id)
+
+    def replace_references(self, turn_id: int, texts: Sequence[str], *, origin: str = "written") -> Turn:
+        """The same, superseding the references it had; their scores stay in history."""
+        self.store.replace_references(turn_id, texts, origin=origin)
+        return self.score(turn_id)
+
+    def score(self, turn_id: int) -> Turn:
+        """Score a turn against its references, or by the numbers that need none, and log the scores."""
+        turn = self.store.turn(turn_id)
+        self.store.add_scores(turn_id, self.scores(turn, turn.output))
+        return self.store.turn(turn_id)
+
+    def scores(self, turn: Turn, output: str, references: Sequence[str] | None = None) -> list[Score]:
+        """What `output` would score as the answer of `turn`, against its references or the ones given; logs nothing."""
+        texts = tuple(reference.text for reference in turn.references) if references is None else tuple(references)
+        example = Example(turn.inputs, texts, str(turn.id), turn.language)
+        return [metric.score(output, example) for metric in self.registry.metrics_for(turn.task, bool(texts))]
+
+    def baseline(self, turn: Turn) -> tuple[str, list[Score]] | None:
+        """The trivial model that stands beside this turn's scores, with its own; None where there is none."""
+        name = self.registry.baseline_for(turn.task)
+        if not name or not turn.references or turn.model == name:
+            return None
+        request = Request((), turn.task, Example(turn.inputs, language=turn.language), turn.options)
+        answer = generate(self.registry.model(name), request, GenerationConfig(), threading.Event())
+        return name, self.scores(turn, answer.text)
+
+    def close(self) -> None:
+        """Free the models. The store belongs to whoever opened it."""
+        self.registry.close()
+
+    def _config(self, ask: Ask) -> GenerationConfig:
+        return self.registry.config(ask.task, ask.config)
+
+    def _remembered(
+        self, task: Task, info: ModelInfo, config: GenerationConfig, request: Request
+    ) -> tuple[Message, ...]:
+        """The messages said before that go along: all in a chat as far as the window allows, none in a task."""
+        if not isinstance(task, Chat):
+            return ()
+        said = list(self._said)
+        if info.context is None:
+            return tuple(said)
+        # About three characters a token is on the safe side for text; the engine still has the last word.
+        room = 3 * max(info.context - min(config.max_new_tokens, info.context // 2), 0)
+        room -= sum(len(message.content) for message in request.messages)
+        while said and sum(len(message.content) for message in said) > room:
+            del said[:2]
+        return tuple(said)
+
+    def _begin(
+        self, ask: Ask, example: Example, info: ModelInfo, config: GenerationConfig, sent: Request | None
+    ) -> int:
+        plugin, version = self.registry.origin(ask.task.name)
+        start = TurnStart(
+            run_id=self.run_id,
+            task=ask.task.name,
+            model=info.name,
+            model_ref=info.ref if info.backend else info.name,
+            inputs=dict(example.inputs),
+            input_text=ask.typed or (list(example.inputs.values()) or [""])[-1],
+            options=ask.task.options(),
+            prompt=sent.messages if sent else (),
+            config=config,
+            model_digest=info.digest,
+            backend=info.backend,
+            plugin=plugin,
+            plugin_version=version,
+            parent_id=self._last if isinstance(ask.task, Chat) else None,
+            language=example.language,
+        )
+        return self.store.begin_turn(start)
+
+    def _answer(
+        self,
+        ask: Ask,
+        example: Example,
+        info: ModelInfo,
+        sent: Request,
+        config: GenerationConfig,
+        turn_id: int,
+        cancel: threading.Event,
+        on_text: Callable[[str], None],
+    ) -> Outcome:
+        journal = _Journal(self.store, turn_id, on_text)
+        generation, error = Generation("", "error"), None
+        try:
+            generation = generate(self.registry.model(info.name), sent, config, cancel, journal.add)
+            if generation.finish_reason == "error":
+                error = PalaverError(generation.error or f"{info.name} stopped with an error.", code="model_failed")
+        except ContextExceeded as exceeded:
+            error = exceeded
+        except PalaverError as failed:
+            error = failed
+        except Exception as bug:  # a model plugin may raise anything at all
+            error = PluginFailed(f"{info.name} broke: {type(bug).__name__}: {bug}.", fix="palaver doctor")
+        raw = generation.text or journal.text
+        output = raw.strip()
+        if error is None:
+            try:
+                output = ask.task.parse(raw, example)
+            except Exception as bug:  # a task plugin may raise anything at all
+                error = _culprit(ask.task, bug)
+        outcome = self._finish(turn_id, output, raw, generation, error)
+        if outcome.error is None:
+            self._said += [*sent.messages[-1:], Message("assistant", output)]
+            self._last = turn_id
+            if example.references:
+                self.store.add_references(turn_id, example.references)
+            if generation.finish_reason != "cancelled":
+                outcome = self._scored(outcome)
+        return outcome
+
+    def _scored(self, outcome: Outcome) -> Outcome:
+        try:
+            return replace(outcome, turn=self.score(outcome.turn.id))
+        except Exception as bug:  # a metric plugin may raise anything; the answer stands
+            self.store.note(outcome.turn.id, f"not scored: {type(bug).__name__}: {bug}")
+            return replace(outcome, turn=self.store.turn(outcome.turn.id))
+
+    def _finish(
+        self, turn_id: int, output: str, raw: str, generation: Generation, error: PalaverError | None
+    ) -> Outcome:
+        status = "failed" if error else _STATUS[generation.finish_reason]
+        said = "" if error is None else str(error) + (f" Fix: {error.fix}" if error.fix else "")
+        self.store.finish_turn(turn_id, output=output, raw=raw, status=status, generation=generation, error=said)
+        return Outcome(self.store.turn(turn_id), error)
+
+
+_STATUS = {"stop": "complete", "length": "truncated", "cancelled": "cancelled", "error": "failed"}
+
+
+class _Journal:
+    """Passes text on and saves a draft of it every half second."""
+
+    def __init__(self, store: Store, turn_id: int, on_text: Callable[[str], None]) -> None:
+        self._store, self._turn_id, self._on_text = store, turn_id, on_text
+        self._pieces: list[str] = []
+        self._saved = time.monotonic()
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+    def add(self, piece: str) -> None:
+        self._pieces.append(piece)
+        if time.monotonic() - self._saved >= DRAFT_SECONDS:
+            self._store.draft(self._turn_id, self.text)
+            self._saved = time.monotonic()
+        self._on_text(piece)
+
+
+def _check(task: Task, example: Example) -> None:
+    for name in task.inputs:
+        if not example.inputs.get(name, "").strip():
+            raise BadInput(
+                f"There is no {name} to {task.name if task.name != 'qa' else 'answer from'}: it is empty.",
+                fix="give a text, @FILE, or pipe one in",
+                code="empty_input",
+            )
+
+
+def _culprit(task: Task, error: Exception) -> PluginFailed:
+    from palaver.plugins import describe
+
+    return PluginFailed(
+        f"The plugin of '{task.name}' raised {describe(error)}. The rest is not affected.", fix="palaver plugins list"
+    )

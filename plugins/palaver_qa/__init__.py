@@ -1,0 +1,36 @@
+"""Answer a question from a text, or say that the text does not answer it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from palaver import Example, GenerationConfig, Request, Task
+
+NO_ANSWER = "no answer"
+"""What a model is asked to write when the text does not answer; parsed to the empty string, as SQuAD 2.0 has it."""
+
+_PREFIX = re.compile(r"\A(?:the )?answer(?: is)?\s*:\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class AnswerQuestion(Task):
+    """Answer a question from a text or a file."""
+
+    name = "qa"
+    metrics = ("em", "f1")
+    inputs = ("context", "question")
+    baseline = ""
+    defaults = GenerationConfig(max_new_tokens=64)
+
+    def request(self, example: Example) -> Request:
+        return self.ask(
+            "Answer the question with the shortest words copied from the text. "
+            f"Write '{NO_ANSWER}' if the text does not say.",
+            f"Text: {example['context']}\n\nQuestion: {example['question']}\n\nAnswer:",
+            example=example,
+        )
+
+    def parse(self, output: str, example: Example) -> str:
+        answer = _PREFIX.sub("", output.strip(), count=1).partition("\n")[0].strip().strip("\"'“”").strip()
+        return "" if answer.casefold().rstrip(".!") == NO_ANSWER else answer

@@ -1,0 +1,38 @@
+"""Say a long text in few sentences."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from palaver import Example, GenerationConfig, Request, Task
+
+# Small models announce what they do; the summary begins after it.
+_PREAMBLE = re.compile(r"\A\W*(?:here (?:is|are)\b[^\n:]{0,80}|(?:the )?summary(?: of the text)?)\s*:\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Summarize(Task):
+    """Shorten a text or a file."""
+
+    name = "summarize"
+    metrics = ("rouge", "chrf")
+    baseline = "lead-3"
+    defaults = GenerationConfig(max_new_tokens=256)
+    length: int = 3
+    """Number of sentences."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.length <= 100:
+            raise ValueError(f"length is 1 to 100 sentences, not {self.length}")
+
+    def request(self, example: Example) -> Request:
+        count = "one sentence" if self.length == 1 else f"{self.length} sentences"
+        return self.ask(
+            f"Summarize the text in {count}. Keep the facts, add nothing. Answer with the summary only.",
+            example["text"],
+            example=example,
+        )
+
+    def parse(self, output: str, example: Example) -> str:
+        return _PREAMBLE.sub("", output.strip(), count=1)
