@@ -1,0 +1,1 @@
+"""One screen a file; a screen is handed the session and posts messages up."""

@@ -1,0 +1,39 @@
+"""The ledger look: a quiet page where the numbers carry the ink, dark and light."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="ledger-dark",
+    dark=True,
+    primary="#62b6a5",
+    secondary="#74aee6",
+    accent="#62b6a5",
+    foreground="#d8d5ce",
+    background="#15161a",
+    surface="#15161a",
+    panel="#15161a",
+    boost="#1c1e23",
+    warning="#e39a5f",
+    error="#e5786d",
+    success="#74aee6",
+    variables={"muted": "#928f88", "better": "#74aee6", "worse": "#e39a5f", "hairline": "#33363d"},
+)
+LIGHT = Theme(
+    name="ledger-light",
+    dark=False,
+    primary="#1c6f60",
+    secondary="#1d5f9e",
+    accent="#1c6f60",
+    foreground="#25262b",
+    background="#faf9f6",
+    surface="#faf9f6",
+    panel="#faf9f6",
+    boost="#f1efe9",
+    warning="#9a4a12",
+    error="#b3362b",
+    success="#1d5f9e",
+    variables={"muted": "#66635d", "better": "#1d5f9e", "worse": "#9a4a12", "hairline": "#c9c6be"},
+)
+THEMES = (DARK, LIGHT)

@@ -1,0 +1,60 @@
+"""The only doors through which foreign text reaches a widget: made safe, and never read as markup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.content import Content
+from textual.filter import LineFilter
+from textual.color import Color
+from rich.style import Style as RichStyle
+from rich.segment import Segment
+from textual.widgets import Static
+
+from palaver.terminal import safe_text
+
+
+def plain(text: str) -> Content:
+    """Foreign text as Content: safe to print, brackets shown as brackets."""
+    return Content(safe_text(text))
+
+
+def styled(*pieces: str | tuple[str, str]) -> Content:
+    """Pieces of text, each alone or with a style (`"bold"`, `"$muted"`), as one Content; safe, and never markup."""
+    made = [Content(safe_text(one)) if isinstance(one, str) else Content.styled(safe_text(one[0]), one[1]) for one in pieces]
+    return Content("").join(made)
+
+
+class Text(Static):
+    """A Static for any text at all."""
+
+    def __init__(self, text: str | Content = "", *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(_content(text), markup=False, id=id, classes=classes)
+
+    def show(self, text: str | Content) -> None:
+        """Replace what is shown."""
+        self.update(_content(text))
+
+
+class TerminalGuard(LineFilter):
+    """The backstop: takes from every rendered line what a terminal would obey, whichever widget let it through."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [_guarded(segment) for segment in segments]
+
+
+def _content(text: str | Content) -> Content:
+    return plain(text) if isinstance(text, str) else text
+
+
+def _guarded(segment: Segment) -> Segment:
+    text, style, control = segment
+    clean = text if text.isascii() and text.isprintable() else safe_text(text).replace("\n", " ")
+    if style is not None and style.link and (not style.link.isprintable()):
+        style = _unlinked(style)
+    return segment if clean is text and style is segment.style else Segment(clean, style, control)
+
+
+def _unlinked(style: RichStyle) -> RichStyle:
+    copy: Any = style.update_link(None)
+    return copy if isinstance(copy, RichStyle) else style
