@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from palaver.task import Chat, Task
 MAX_FILE = 20_000_000
 """Bytes of an @file: more is a data set, not an input."""
 
+_MENTION = re.compile(r"(?<!\S)@(\S+)")
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|\S+)')
 
 
@@ -40,9 +42,9 @@ def parse_line(line: str, registry: Registry) -> Ask:
     if not text.startswith("/") or text.startswith("//"):
         said = text.removeprefix("/") if text.startswith("//") else text
         return Ask(Chat(), Example({"text": read_text(said)}), typed=text)
-    name, rest = (re.split(r"\s", text[1:], maxsplit=1) + [""])[:2]
+    name = text[1:].split(maxsplit=1)[0] if text[1:].strip() else ""
     task = registry.task(name)
-    return build(task, scan(task, rest), typed_as=text)
+    return build(task, scan(task, text[1 + len(name) :]), typed_as=text)
 
 
 def scan(task: type[Task], line: str) -> Typed:
@@ -119,7 +121,7 @@ def _words(task: type[Task], line: str, kept: list[tuple[int, int]], options: Ma
     if len(tail) == 1:
         words.append(_unquote(line[slice(*tail[0])]))
     elif tail:
-        gaps = [line[left[1] : right[0]] for left, right in zip(tail, tail[1:], strict=False)]
+        gaps = [line[left[1] : right[0]] for left, right in itertools.pairwise(tail)]
         # Where a flag was cut out, the gap is the flag's text: a space stands for it.
         pieces = [line[start:end] for start, end in tail]
         joined = pieces[0] + "".join(
@@ -136,20 +138,37 @@ def _unquote(word: str) -> str:
 
 
 def read_text(source: str) -> str:
-    """The text that `@FILE` names, or `source` itself.
+    """The text that `@FILE` names; a longer text with the files it mentions put in; else `source` itself.
+
+    `@@` at the beginning stands for a plain `@`.
 
     Raises:
         BadInput: no such file, not UTF-8 text, or too large.
     """
-    if not source.startswith("@") or source.startswith("@@") or len(source) == 1:
-        return source.removeprefix("@") if source.startswith("@@") else source
-    path = Path(source[1:]).expanduser()
+    if source.startswith("@@"):
+        return source[1:]
+    if len(source.split()) > 1:
+        return _MENTION.sub(_mentioned, source)
+    if not source.startswith("@") or len(source) == 1:
+        return source
+    return _read(Path(source[1:]).expanduser())
+
+
+def _mentioned(mention: re.Match[str]) -> str:
+    """The text of a file that a longer text mentions; a mention that names no file is a word like any other."""
+    path = Path(mention.group(1)).expanduser()
+    return f"\n\n{path.name}:\n{_read(path).strip()}\n\n" if path.is_file() else mention.group()
+
+
+def _read(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_FILE:
             raise BadInput(f"{path} is larger than {MAX_FILE // 1_000_000} MB.", fix="split it", code="file_too_large")
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise BadInput(f"There is no file {path}.", fix="check the name; @@ starts a text with @", code="no_file") from None
+        raise BadInput(
+            f"There is no file {path}.", fix="check the name; @@ starts a text with @", code="no_file"
+        ) from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror or error}.", code="unreadable_file") from error
     return decode(raw, str(path))

@@ -10,7 +10,8 @@
     ├── StoreError            1   the history file cannot be used
     └── NeedsDownload         7   the model's files are not on this machine yet
 
-The number is the exit code of `palaver`. Every error is a whole sentence; `fix` is the one command or change that helps.
+The number is the exit code of `palaver`. Every error is a whole sentence; `fix` is the one command or change that
+helps.
 """
 
 from __future__ import annotations

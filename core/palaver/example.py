@@ -13,10 +13,10 @@ class Example:
     inputs: Mapping[str, str]
     """By the task's own names: `text`; `context` and `question`; ..."""
     references: tuple[str, ...] = ()
-    """Good outputs, any number of them. `None` is never a reference; for QA an empty string means "no answer"."""
+    """Good outputs, any number of them. For QA an empty string means "the text does not answer"."""
     id: str = ""
     language: str = ""
-    """Language of the output and the references, ISO 639-1 (`de`), or empty when unknown. Decides the tokenizer of scores."""
+    """Language of the output and the references, ISO 639-1 (`de`), or empty when unknown. Scores tokenize by it."""
     source_language: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 

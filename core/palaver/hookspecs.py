@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from palaver.task import Task
 
 API = 1
-"""The number of this contract. A plugin may set `PALAVER_API = 1` (or a pair, lowest and highest) to be refused elsewhere."""
+"""The number of this contract. A plugin with `PALAVER_API = 1`, or `(1, 3)`, is refused by a Palaver outside of it."""
 
 hookspec = pluggy.HookspecMarker("palaver")
 hookimpl = pluggy.HookimplMarker("palaver")

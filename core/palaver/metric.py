@@ -21,7 +21,7 @@ class Score:
     title: str
     """As printed beside the number: `BLEU`, `R-1`, `F1`."""
     value: float | None
-    """On the metric's own scale (BLEU, chrF, TER, EM and F1 0-100, ROUGE 0-1). None when it could not be scored: see `error`."""
+    """On the metric's own scale: BLEU, chrF, TER, EM and F1 0-100, ROUGE 0-1. None when not scored: see `error`."""
     signature: str
     """Everything that must be equal for two numbers to be comparable. Sentence and corpus scores differ in it."""
     n: int = 1

@@ -12,7 +12,7 @@ from palaver.example import Example
 Role = Literal["system", "user", "assistant"]
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
-"""`stop`: the model ended by itself. `length`: max_new_tokens or the context ran out. `cancelled`: the user stopped it."""
+"""`stop`: the model ended by itself. `length`: max_new_tokens or the context ran out. `cancelled`: by the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +153,10 @@ class Model(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
-    def stream(
-        self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
-    ) -> Iterator[Delta]:
+    def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         """Answer all requests; each Delta names its request, and each request ends with one `finish_reason`.
 
-        When `cancel` is set, the open requests end with `cancelled` soon (a fifth of a second is the promise to the user).
+        When `cancel` is set, the open requests end with `cancelled` within a fifth of a second.
 
         Raises:
             ContextExceeded: a prompt is longer than the window.

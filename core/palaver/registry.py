@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from palaver.config import Settings
 from palaver.errors import BadInput, NeedsDownload, PluginFailed, UsageError, not_found
-from palaver.isolated import IsolatedModel
 from palaver.metric import Metric
 from palaver.model import Backend, GenerationConfig, Model, ModelInfo
 from palaver.plugins import Plugin, Plugins
@@ -80,8 +79,8 @@ class Registry:
             if info.ref == name:
                 return info
         for backend, _ in self._backends.values():
-            if (info := backend.resolve(name)) is not None:
-                return info
+            if (resolved := backend.resolve(name)) is not None:
+                return resolved
         raise not_found("model", name, self._models, fix="palaver models list")
 
     @staticmethod
@@ -100,7 +99,9 @@ class Registry:
             info = self.info(name)
             if not _can(info, task):
                 can = ", ".join(info.tasks)
-                raise BadInput(f"{info.name} cannot {task}; it does: {can}.", code="model_cannot", fix="palaver models list")
+                raise BadInput(
+                    f"{info.name} cannot {task}; it does: {can}.", code="model_cannot", fix="palaver models list"
+                )
             if not self.is_installed(info):
                 raise NeedsDownload(
                     f"{info.name} is not on this machine yet ({info.download_size / 1e6:,.0f} MB).",
@@ -247,7 +248,11 @@ class Registry:
         if info.backend not in self._backends:
             raise PluginFailed(f"{info.name} needs the backend '{info.backend}', which no plugin provides.")
         backend, module = self._backends[info.backend]
-        return IsolatedModel(info, module=module) if backend.isolated else backend.load(info)
+        if not backend.isolated:
+            return backend.load(info)
+        from palaver.isolated import IsolatedModel  # pulls subprocess: paid by whoever runs a real model
+
+        return IsolatedModel(info, module=module)
 
 
 def _can(info: ModelInfo, task: str) -> bool:

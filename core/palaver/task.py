@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Task:
-    """A kind of work. Subclass it as a frozen dataclass; its fields become options with a flag, a form row and a record.
+    """A kind of work. Subclass it as a frozen dataclass; each field becomes an option with a flag, a form row, a record.
 
     A task is pure: it builds requests and reads answers, and never talks to a model, a file or the network.
     """
@@ -160,7 +161,7 @@ def _field_docstrings(cls: type) -> dict[str, str]:
         except (OSError, TypeError, SyntaxError):  # typed at a prompt, or shipped without source
             continue
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for statement, following in zip(body, body[1:], strict=False):
+        for statement, following in itertools.pairwise(body):
             if (
                 isinstance(statement, ast.AnnAssign)
                 and isinstance(statement.target, ast.Name)

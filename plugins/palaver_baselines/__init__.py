@@ -55,9 +55,7 @@ class Baseline:
         self.info = info
         self._answer = answer
 
-    def stream(
-        self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
-    ) -> Iterator[Delta]:
+    def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         for index, request in enumerate(requests):
             if cancel.is_set():
                 yield Delta(request=index, finish_reason="cancelled")

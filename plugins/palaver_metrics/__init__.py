@@ -1,1 +1,32 @@
-"""."""
+"""The metrics of the field: BLEU, chrF, TER, ROUGE, exact match and F1, and numbers that need no reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from palaver.hookspecs import hookimpl
+from palaver.metric import Metric
+from palaver_metrics.bleu import Bleu, ChrF, Ter
+from palaver_metrics.free import Distinct, Length, Repetition
+from palaver_metrics.qa import ExactMatch, TokenF1
+from palaver_metrics.rouge import RougeL, RougeLsum, RougeN
+
+
+@hookimpl
+def palaver_metrics() -> Iterable[Metric]:
+    """All of them; sacrebleu is imported by the first BLEU, chrF or TER that is scored."""
+    return [
+        Bleu(),
+        ChrF(),
+        Ter(),
+        RougeN(1),
+        RougeN(2),
+        RougeL(),
+        RougeLsum(),
+        ExactMatch(),
+        TokenF1(),
+        Distinct(1),
+        Distinct(2),
+        Repetition(),
+        Length(),
+    ]

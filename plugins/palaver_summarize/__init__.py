@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from palaver import Example, GenerationConfig, Request, Task
 
 # Small models announce what they do; the summary begins after it.
-_PREAMBLE = re.compile(r"\A\W*(?:here (?:is|are)\b[^\n:]{0,80}|(?:the )?summary(?: of the text)?)\s*:\s*", re.IGNORECASE)
+_PREAMBLE = re.compile(
+    r"\A\W*(?:here (?:is|are)\b[^\n:]{0,80}|(?:the )?summary(?: of the text)?)\s*:[*_]*\s*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

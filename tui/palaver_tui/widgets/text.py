@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.segment import Segment
+from rich.style import Style as RichStyle
+from textual.color import Color
 from textual.content import Content
 from textual.filter import LineFilter
-from textual.color import Color
-from rich.style import Style as RichStyle
-from rich.segment import Segment
 from textual.widgets import Static
 
 from palaver.terminal import safe_text
@@ -21,7 +21,9 @@ def plain(text: str) -> Content:
 
 def styled(*pieces: str | tuple[str, str]) -> Content:
     """Pieces of text, each alone or with a style (`"bold"`, `"$muted"`), as one Content; safe, and never markup."""
-    made = [Content(safe_text(one)) if isinstance(one, str) else Content.styled(safe_text(one[0]), one[1]) for one in pieces]
+    made = [
+        Content(safe_text(one)) if isinstance(one, str) else Content.styled(safe_text(one[0]), one[1]) for one in pieces
+    ]
     return Content("").join(made)
 
 

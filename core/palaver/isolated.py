@@ -1,0 +1,354 @@
+"""A model whose weights live in a supervised child process: it may crash, hang and print, the conversation goes on.
+
+Cancelling is a message; the caller is free after a fifth of a second whatever the child does, and a child that does not
+come back from it is ended and replaced before the next answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from palaver import errors, frames, paths
+from palaver.errors import ModelFailed, PalaverError
+from palaver.model import Delta, GenerationConfig, ModelInfo, Request
+from palaver.process import TERM_AFTER, ModelProcess
+
+State = Literal["loading", "ready", "died", "closed"]
+
+POLL = 0.05
+"""Seconds between two looks at the cancel event."""
+CANCEL_GRACE = 0.15
+"""Seconds that a child has to confirm a cancel, with token counts, before the answer ends without it."""
+
+_QUEUE_LENGTH = 4096
+
+
+class IsolatedModel:
+    """The Model that `module`'s backend loads in a process of its own.
+
+    The constructor starts nothing. `load` waits for the weights; `stream` loads by itself when needed, also after the
+    process died. One answer at a time: further calls wait for their turn. `on_state` may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        *,
+        module: str,
+        on_state: Callable[[State], None] | None = None,
+        load_timeout: float = 300.0,
+        log: Path | None = None,
+    ) -> None:
+        self.log = log or paths.state_dir() / "logs" / f"model-{re.sub(r'[^A-Za-z0-9._-]+', '_', info.name)[:80]}.log"
+        self._info = info
+        self._module = module
+        self._on_state = on_state or (lambda state: None)
+        self._load_timeout = load_timeout
+        self._turn = threading.Lock()
+        self._change = threading.Lock()
+        self._life: _Life | None = None
+        self._closed = False
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model; after loading also its digest, context and whatever its backend found out."""
+        return self._info
+
+    @property
+    def pid(self) -> int | None:
+        life = self._life
+        return life.process.pid if life and life.process.alive else None
+
+    @property
+    def alive(self) -> bool:
+        """Its process runs. It may still be loading."""
+        return self.pid is not None
+
+    def memory_bytes(self) -> int:
+        """Resident memory of the process, 0 when there is none."""
+        life = self._life
+        return life.process.memory_bytes() if life else 0
+
+    def load(self, cancel: threading.Event | None = None) -> ModelInfo:
+        """Wait until the weights are loaded. Returns early when `cancel` is set; loading then goes on.
+
+        Raises:
+            ModelFailed, NeedsDownload, NotFound: as the backend says, or because its process died.
+        """
+        self._loaded_life(cancel or threading.Event())
+        return self._info
+
+    def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        """Answer, from the child. See `Model.stream`.
+
+        Raises:
+            ModelFailed: the child died, with how; the next call starts a new one.
+        """
+        while not self._turn.acquire(timeout=POLL):
+            if cancel.is_set():
+                yield from _cancelled(range(len(requests)), {})
+                return
+        try:
+            life = self._idle_life(cancel)
+            if life is None:
+                yield from _cancelled(range(len(requests)), {})
+            else:
+                yield from self._answer(life, requests, config, cancel)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """End the process: asked first, made to after a second. Closing twice is fine."""
+        with self._change:
+            was_open, self._closed = not self._closed, True
+            life, self._life = self._life, None
+        if life is not None:
+            life.process.stop()
+        if was_open:
+            self._on_state("closed")
+
+    def __enter__(self) -> IsolatedModel:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _answer(
+        self, life: _Life, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
+    ) -> Iterator[Delta]:
+        pending = dict.fromkeys(range(len(requests)))
+        number = life.begin(requests, config)
+        try:
+            while pending and not cancel.is_set():
+                frame = life.next_frame(POLL)
+                if frame is None and life.is_over() and (frame := life.next_frame(0)) is None:
+                    if self._closed:
+                        break
+                    self._on_state("died")
+                    raise self._died(life, "while it answered")
+                if frame is None:
+                    continue
+                if frame["type"] == "error":
+                    raise _error_of(frame)
+                if frame["type"] == "done":
+                    raise ModelFailed(f"{self._info.name} ended without saying why.", code="model_silent")
+                delta = frames.decode(Delta, frame["delta"])
+                if delta.finish_reason is not None:
+                    pending.pop(delta.request, None)
+                yield delta
+            if not pending:
+                life.idle.wait(POLL)  # the child is about to say that it is done
+            else:  # cancelled or closed
+                life.process.send("cancel", id=number)
+                yield from _cancelled(pending, life.counts_until_done(CANCEL_GRACE))
+        except frames.FrameError as error:
+            raise ModelFailed(f"{self._info.name} answered nonsense: {error}.") from error
+        finally:
+            life.leave(number)
+
+    def _idle_life(self, cancel: threading.Event) -> _Life | None:
+        """A loaded process that is free for the next answer, or None when cancelled first."""
+        while (life := self._loaded_life(cancel)) is not None:
+            while not life.idle.wait(POLL):
+                if cancel.is_set():
+                    return None
+                if life.is_over():
+                    break
+            else:
+                if not life.is_over():
+                    return life
+        return None
+
+    def _loaded_life(self, cancel: threading.Event) -> _Life | None:
+        with self._change:
+            if self._closed:
+                raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
+            life, begun = self._life, False
+            if life is None or life.is_over():
+                life, begun = self._begin_life(), True
+                self._life = life
+        if begun:
+            self._on_state("loading")
+        deadline = time.monotonic() + self._load_timeout
+        while not life.loaded.wait(POLL):
+            if cancel.is_set():
+                return None
+            if life.is_over():
+                if self._closed:
+                    return None
+                self._forget(life)
+                raise self._died(life, "while it loaded")
+            if time.monotonic() > deadline:
+                self._forget(life)
+                raise ModelFailed(f"{self._info.name} did not load in {self._load_timeout:.0f} seconds.")
+        if life.error is not None:
+            self._forget(life)
+            raise life.error
+        return life
+
+    def _begin_life(self) -> _Life:
+        _refuse_what_cannot_fit(self._info)
+        try:
+            life = _Life(self.log, self._became_ready)
+        except OSError as error:
+            raise ModelFailed(f"The process for {self._info.name} cannot be started: {error}") from error
+        life.process.send("load", module=self._module, info=frames.encode(self._info))
+        return life
+
+    def _became_ready(self, info: ModelInfo) -> None:
+        self._info = info
+        self._on_state("ready")
+
+    def _forget(self, life: _Life) -> None:
+        with self._change:
+            if self._life is life:
+                self._life = None
+        life.process.stop()
+        self._on_state("died")
+
+    def _died(self, life: _Life, when: str) -> ModelFailed:
+        return ModelFailed(
+            f"{self._info.name} {life.process.epitaph()} ({when}).",
+            fix=f"Ask again: it starts anew by itself. Its log is {self.log}",
+            code="model_died",
+        )
+
+
+class _Life:
+    """A process with what it has told so far."""
+
+    def __init__(self, log: Path, on_ready: Callable[[ModelInfo], None]) -> None:
+        self.loaded = threading.Event()
+        """It is ready, or has said that it cannot be: see `error`."""
+        self.error: PalaverError | None = None
+        self.idle = threading.Event()
+        self.idle.set()
+        self._on_ready = on_ready
+        self._numbers = itertools.count(1)
+        self._current: int | None = None
+        self._inbox: queue.Queue[frames.Frame] = queue.Queue(_QUEUE_LENGTH)
+        self.process = ModelProcess(log=log, on_frame=self._receive)
+
+    def is_over(self) -> bool:
+        """The process is gone, and what it last said has arrived or never will."""
+        if self.process.alive:
+            return False
+        self.process.ended.wait(0.3)  # not for ever: something that it started may hold its pipe open
+        return True
+
+    def begin(self, requests: Sequence[Request], config: GenerationConfig) -> int:
+        """Send the requests; only frames of this number are kept from now on."""
+        number = next(self._numbers)
+        self._inbox = queue.Queue(_QUEUE_LENGTH)
+        self._current = number
+        self.idle.clear()
+        try:
+            self.process.send(
+                "stream", id=number, requests=[frames.encode(one) for one in requests], config=frames.encode(config)
+            )
+        except frames.FrameError as error:
+            self._current = None
+            self.idle.set()
+            raise errors.BadInput(f"The input is too long to hand to a model: {error}.") from error
+        return number
+
+    def next_frame(self, timeout: float) -> frames.Frame | None:
+        """The next frame of the current number, or None after `timeout` seconds."""
+        try:
+            frame = self._inbox.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        return frame if frame.get("id") == self._current else None
+
+    def counts_until_done(self, timeout: float) -> dict[int, Delta]:
+        """The last Delta of each request that arrives until the child confirms; text that comes too late is dropped."""
+        deadline, last = time.monotonic() + timeout, dict[int, Delta]()
+        while (left := deadline - time.monotonic()) > 0:
+            frame = self.next_frame(min(left, POLL))
+            if frame is None:
+                if not self.process.alive:
+                    break
+            elif frame["type"] == "delta":
+                delta = frames.decode(Delta, frame["delta"])
+                if delta.finish_reason is not None:
+                    last[delta.request] = delta
+            else:
+                break
+        return last
+
+    def leave(self, number: int) -> None:
+        """Nobody listens to this number any more: a child still busy with it is told, and ended if need be."""
+        self._current = None
+        if self.idle.wait(0.0) or not self.process.alive:
+            return
+        self.process.send("cancel", id=number)
+        threading.Thread(target=self._end_if_stuck, name="palaver-model-cancel", daemon=True).start()
+
+    def _end_if_stuck(self) -> None:
+        if not self.idle.wait(TERM_AFTER):
+            self.process.terminate_until_gone()
+
+    def _receive(self, frame: frames.Frame) -> None:
+        kind, number = frame.get("type"), frame.get("id")
+        if number is not None:
+            while self._current == number:  # a slow listener slows the child down, a gone one does not
+                try:
+                    self._inbox.put(frame, timeout=POLL)
+                    break
+                except queue.Full:
+                    continue
+            if kind == "done":
+                self.idle.set()
+        elif kind == "ready":
+            self._on_ready(frames.decode(ModelInfo, frame["info"]))
+            self.loaded.set()
+        elif kind == "error":
+            self.error = _error_of(frame)
+            self.loaded.set()
+
+
+def _cancelled(pending: Sequence[int] | dict[int, None], counts: dict[int, Delta]) -> Iterator[Delta]:
+    for request in pending:
+        last = counts.get(request, Delta())
+        yield Delta(
+            request=request,
+            finish_reason="cancelled",
+            prompt_tokens=last.prompt_tokens,
+            output_tokens=last.output_tokens,
+        )
+
+
+def _error_of(frame: frames.Frame) -> PalaverError:
+    """The error that the child named, as the class that it is here."""
+    kind = getattr(errors, str(frame.get("kind")), ModelFailed)
+    if not (isinstance(kind, type) and issubclass(kind, PalaverError)):
+        kind = ModelFailed
+    found: PalaverError = kind(
+        str(frame.get("message", "")), fix=str(frame.get("fix", "")), code=str(frame.get("code", ""))
+    )
+    return found
+
+
+def _refuse_what_cannot_fit(info: ModelInfo) -> None:
+    """
+    Raises:
+        ModelFailed: the model needs more memory than this machine has free.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return
+    if info.memory > free:
+        raise ModelFailed(
+            f"{info.name} needs about {info.memory / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free.",
+            fix="Close other programs, or use a smaller model.",
+            code="out_of_memory",
+        )

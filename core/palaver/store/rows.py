@@ -1,0 +1,237 @@
+"""What goes into history and what comes back, and the way between a value and a column."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Literal, get_args
+
+from palaver.metric import Score
+from palaver.model import GenerationConfig, Message
+from palaver.store.sqlite import Row
+
+Status = Literal["running", "complete", "truncated", "cancelled", "failed", "interrupted"]
+"""`complete`: the model ended by itself. `truncated`: its tokens ran out. `interrupted`: the process died meanwhile."""
+
+STATUSES: tuple[str, ...] = get_args(Status)
+ORIGINS = ("written", "imported", "post-edit", "model")
+RUN_KINDS = ("chat", "task", "eval")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStart:
+    """What is known of a turn before the model is asked."""
+
+    run_id: int
+    task: str
+    model: str
+    model_ref: str
+    inputs: Mapping[str, str]
+    input_text: str
+    """The input as lists show it and the search finds it."""
+    options: Mapping[str, object] = field(default_factory=dict)
+    prompt: tuple[Message, ...] = ()
+    """The messages as sent."""
+    config: GenerationConfig = field(default_factory=GenerationConfig)
+    model_digest: str = ""
+    backend: str = ""
+    plugin: str = ""
+    plugin_version: str = ""
+    parent_id: int | None = None
+    """The turn that this one was forked or repeated from."""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A good output of a turn, and where it came from."""
+
+    id: int
+    text: str
+    origin: str
+    """`written`, `imported`, `post-edit` (of the turn's own output) or `model`."""
+    created: float
+    """Unix time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn as history has it."""
+
+    id: int
+    run_id: int
+    parent_id: int | None
+    task: str
+    model: str
+    model_ref: str
+    model_digest: str
+    backend: str
+    plugin: str
+    plugin_version: str
+    palaver_version: str
+    options: dict[str, object]
+    config: GenerationConfig
+    inputs: dict[str, str]
+    input_text: str
+    prompt: tuple[Message, ...]
+    output: str
+    """The answer as the task read it; of a running or interrupted turn, what there was of it at the last draft."""
+    raw: str
+    """The answer as the model gave it."""
+    status: Status
+    finish_reason: str
+    error: str
+    prompt_tokens: int | None
+    output_tokens: int | None
+    first_token_seconds: float | None
+    seconds: float | None
+    created: float
+    """Unix time."""
+    language: str
+    references: tuple[Reference, ...]
+    """The ones that count now; superseded ones stay in the file."""
+    scores: tuple[Score, ...]
+    """Against these references, in the task's order."""
+    rating: int | None
+    """1 to 5."""
+    note: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLine:
+    """A turn as a line of a table: the beginnings of its texts only."""
+
+    id: int
+    created: float
+    """Unix time."""
+    task: str
+    model: str
+    status: Status
+    input_start: str
+    output_start: str
+    error: str
+    main: tuple[str, float | None] | None
+    """Title and value of the first score, the value on the metric's own scale."""
+    second: tuple[str, float | None] | None
+    rating: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A conversation or an evaluation."""
+
+    id: int
+    kind: str
+    title: str
+    created: float
+    """Unix time."""
+    turns: int
+
+
+def clean(text: str) -> str:
+    """`text` as UTF-8 can hold it: half a surrogate pair becomes U+FFFD, nothing else changes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def finite(value: float | None) -> float | None:
+    """A plain float, whatever kind of number it was; None for what no column and no mean can hold."""
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def to_json(value: object) -> str:
+    """JSON that every reader accepts: no NaN, no lone surrogates."""
+    return clean(json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), default=str))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(one) for one in value]
+    return value
+
+
+def config_to_json(config: GenerationConfig) -> str:
+    """The decoding parameters as a column holds them."""
+    return to_json(asdict(config))
+
+
+def reference_set(texts: Iterable[str]) -> str:
+    """A name for these references in any order; empty when there are none."""
+    ordered = sorted(texts)
+    return hashlib.sha256(to_json(ordered).encode()).hexdigest()[:16] if ordered else ""
+
+
+def score_columns(score: Score) -> tuple[str, str, float | None, str, int, str, str, str]:
+    """metric, title, value, signature, n, stats, corpus_signature, error; a number that is none is NULL with its reason."""
+    value, error = finite(score.value), clean(score.error)
+    if score.value is not None and value is None:
+        error = error or f"the metric gave {float(score.value)}, which is no score"
+    stats = [finite(one) for one in score.stats]
+    whole = value is not None and None not in stats  # what could not be scored must not enter a corpus score either
+    return (
+        clean(score.metric),
+        clean(score.title),
+        value,
+        clean(score.signature),
+        int(score.n),
+        to_json(stats if whole else []),
+        clean(score.corpus_signature) if whole else "",
+        error,
+    )
+
+
+def score_from(row: Row) -> Score:
+    """The score in a row of `scores`."""
+    return Score(
+        metric=row["metric"],
+        title=row["title"],
+        value=row["value"],
+        signature=row["signature"],
+        n=row["n"],
+        stats=tuple(json.loads(row["stats"])),
+        corpus_signature=row["corpus_signature"],
+        error=row["error"],
+    )
+
+
+def turn_from(row: Row, references: tuple[Reference, ...], scores: tuple[Score, ...], tags: tuple[str, ...]) -> Turn:
+    """The turn in a row of `turns`, with what belongs to it from other tables."""
+    raw = row["raw"] if row["raw"] is not None else row["output"]
+    same = {name: row[name] for name in _SAME}
+    return Turn(
+        **same,
+        options=json.loads(row["options"]),
+        config=_config(json.loads(row["config"])),
+        inputs=json.loads(row["inputs"]),
+        prompt=tuple(Message(one["role"], one["content"]) for one in json.loads(row["prompt"])),
+        output=raw if row["status"] == "running" else row["output"],
+        raw=raw,
+        references=references,
+        scores=scores,
+        tags=tags,
+    )
+
+
+_DECODED = {"options", "config", "inputs", "prompt", "output", "raw", "references", "scores", "tags"}
+_SAME = tuple(one.name for one in fields(Turn) if one.name not in _DECODED)
+
+
+def _config(found: dict[str, object]) -> GenerationConfig:
+    """Parameters that this version no longer knows stay in the file and are left out here."""
+    known = {one.name for one in fields(GenerationConfig)}
+    kept = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items() if key in known}
+    return GenerationConfig(**kept)  # type: ignore[arg-type]

@@ -1,0 +1,226 @@
+"""Every question is a row before it is asked, and what fails loses nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from palaver import Delta, Example, GenerationConfig, ModelFailed, Request
+from palaver.command import parse_line
+from palaver.errors import BadInput, ContextExceeded
+from palaver.session import Ask, Outcome, Session, Started
+from palaver.store import Store, TurnStart
+from tests.core.scripted import Scripted, ScriptedRegistry, says
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(tmp_path / "history.db")
+    yield store
+    store.close()
+
+
+def session(store: Store, model: Scripted) -> Session:
+    return Session(ScriptedRegistry(model), store, model="scripted")
+
+
+def ask(session: Session, line: str) -> Outcome:
+    return session.ask(parse_line(line, session.registry))
+
+
+def test_the_row_is_in_history_before_the_model_is_asked(store: Store) -> None:
+    seen: list[str] = []
+
+    def script(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        seen.append(store.page()[0].status)
+        yield Delta("Hi", finish_reason="stop")
+
+    outcome = ask(session(store, Scripted(script)), "Hello")
+    assert seen == ["running"]
+    assert (outcome.turn.status, outcome.turn.output) == ("complete", "Hi")
+
+
+def test_a_turn_answers_which_text_model_parameters_and_versions(store: Store) -> None:
+    turn = ask(session(store, Scripted(says("Guten Tag"))), "/translate de Good day -o seed=7").turn
+    assert turn.inputs == {"text": "Good day"}
+    assert turn.options == {"target": "de", "source": ""}
+    assert (turn.model, turn.model_ref, turn.model_digest) == ("scripted", "scripted:scripted", "sha256:scripted")
+    assert turn.config.seed == 7
+    assert (turn.plugin, turn.plugin_version, turn.palaver_version) == ("translate", "0.1.0", "0.1.0")
+    assert [message.role for message in turn.prompt] == ["system", "user"]
+    assert turn.language == "de"
+    assert turn.seconds > 0
+
+
+def test_a_chat_remembers_and_a_new_one_does_not(store: Store) -> None:
+    model = Scripted(says("Blue."))
+    talk = session(store, model)
+    ask(talk, "My colour is blue.")
+    ask(talk, "What is my colour?")
+    assert [m.content for m in model.asked[1].messages] == ["My colour is blue.", "Blue.", "What is my colour?"]
+    talk.forget()
+    ask(talk, "And now?")
+    assert [m.content for m in model.asked[2].messages] == ["And now?"]
+
+
+def test_a_long_chat_drops_its_oldest_turns_and_says_how_many(store: Store) -> None:
+    model = Scripted(says("ok"), context=200)
+    talk = session(store, model)
+    for _ in range(3):
+        ask(talk, "word " * 40)
+    started: list[Started] = []
+    talk.ask(parse_line("Hello", talk.registry), on_start=started.append)
+    # Room: 3 x (200 - 100) = 300 characters less the 5 of "Hello"; one turn of 199 + 2 fits, two do not.
+    assert len(model.asked[3].messages) == 3
+    assert started[0].forgotten == 4
+
+
+def test_a_cancelled_answer_is_kept_and_never_scored(store: Store) -> None:
+    cancel = threading.Event()
+
+    def script(request: Request, config: GenerationConfig, stop: threading.Event) -> Iterator[Delta]:
+        yield Delta("Half an")
+        cancel.set()
+        yield Delta(finish_reason="cancelled" if stop.is_set() else "error")
+
+    talk = session(store, Scripted(script))
+    outcome = talk.ask(parse_line("/generate Write --ref whole", talk.registry), cancel=cancel)
+    assert (outcome.turn.status, outcome.turn.output) == ("cancelled", "Half an")
+    assert outcome.turn.scores == ()
+    assert outcome.error is None
+
+
+def test_a_truncated_answer_says_so(store: Store) -> None:
+    def script(request: Request, config: GenerationConfig, stop: threading.Event) -> Iterator[Delta]:
+        yield Delta("As far as it went", finish_reason="length")
+
+    assert ask(session(store, Scripted(script)), "Go").turn.status == "truncated"
+
+
+def test_a_stream_that_just_ends_is_a_failure_with_its_text_kept(store: Store) -> None:
+    def script(request: Request, config: GenerationConfig, stop: threading.Event) -> Iterator[Delta]:
+        yield Delta("Looks whole.")
+
+    outcome = ask(session(store, Scripted(script)), "Go")
+    assert (outcome.turn.status, outcome.turn.output) == ("failed", "Looks whole.")
+    assert "without finishing" in outcome.turn.error
+
+
+def test_a_model_that_breaks_leaves_its_text_and_its_reason(store: Store) -> None:
+    def script(request: Request, config: GenerationConfig, stop: threading.Event) -> Iterator[Delta]:
+        yield Delta("Half")
+        raise ModelFailed("scripted was killed (signal 9).", fix="ask again")
+
+    outcome = ask(session(store, Scripted(script)), "Go")
+    assert isinstance(outcome.error, ModelFailed)
+    assert outcome.turn.output == "Half"
+    assert outcome.turn.error == "scripted was killed (signal 9). Fix: ask again"
+
+
+def test_a_model_plugin_that_raises_anything_is_named(store: Store) -> None:
+    def script(request: Request, config: GenerationConfig, stop: threading.Event) -> Iterator[Delta]:
+        raise ZeroDivisionError("oops")
+        yield
+
+    assert ask(session(store, Scripted(script)), "Go").turn.error.startswith("scripted broke: ZeroDivisionError: oops.")
+
+
+def test_a_failed_question_is_not_part_of_the_conversation(store: Store) -> None:
+    def script(request: Request, config: GenerationConfig, stop: threading.Event) -> Iterator[Delta]:
+        if request.messages[-1].content == "too long":
+            raise ContextExceeded("The input has 9 tokens; scripted reads at most 8.")
+        yield Delta("fine", finish_reason="stop")
+
+    model = Scripted(script)
+    talk = session(store, model)
+    ask(talk, "too long")
+    ask(talk, "short")
+    assert [m.content for m in model.asked[1].messages] == ["short"]
+
+
+@pytest.mark.parametrize("line", ["/summarize", '/summarize "  "', '/qa "Ulm is a town."'])
+def test_an_empty_input_is_refused_and_leaves_a_failed_row(store: Store, line: str) -> None:
+    outcome = ask(session(store, Scripted(says("x"))), line)
+    assert isinstance(outcome.error, BadInput)
+    assert store.page()[0].status == "failed"
+
+
+def test_an_unknown_model_leaves_a_failed_row_with_what_was_typed(store: Store) -> None:
+    outcome = ask(session(store, Scripted(says("x"))), "/generate Hello -m scriptde")
+    assert "Did you mean 'scripted'?" in outcome.turn.error
+    assert (outcome.turn.status, outcome.turn.model, outcome.turn.input_text) == (
+        "failed", "scriptde", "/generate Hello -m scriptde",
+    )  # fmt: skip
+
+
+def test_a_reference_can_come_with_the_question_or_later(store: Store) -> None:
+    talk = session(store, Scripted(says("the cat sat on the mat")))
+    first = ask(talk, '/translate en "die Katze" --ref "the cat sat on the mat"').turn
+    assert {score.metric: score.value for score in first.scores}["bleu"] == pytest.approx(100)
+    second = ask(talk, "/translate en die Katze").turn
+    assert [score for score in second.scores if score.metric == "bleu"] == []
+    later = talk.add_references(second.id, ["the cat sat on a mat"])
+    assert [score.metric for score in later.scores] == ["bleu", "chrf", "ter"]
+    assert all(score.signature and score.value is not None for score in later.scores)
+
+
+def test_a_second_reference_makes_a_new_score_and_the_first_stays(store: Store) -> None:
+    talk = session(store, Scripted(says("a cat")))
+    turn = ask(talk, '/translate en "Katze" --ref "the dog"').turn
+    before = turn.scores[1].value
+    after = talk.add_references(turn.id, ["a cat"])
+    assert [reference.text for reference in after.references] == ["the dog", "a cat"]
+    assert after.scores[1].value == pytest.approx(100)
+    assert before is not None
+    assert before < 100
+
+
+def test_an_empty_reference_is_refused_except_as_no_answer(store: Store) -> None:
+    talk = session(store, Scripted(says("no answer")))
+    chat = ask(talk, "Hi").turn
+    with pytest.raises(BadInput, match="A reference is a text"):
+        talk.add_references(chat.id, [" "])
+    turn = ask(talk, '/qa "Ulm is a town." Who built it?').turn
+    assert turn.output == ""
+    scored = talk.add_references(turn.id, [""])
+    assert [(score.metric, score.value) for score in scored.scores] == [("em", 100.0), ("f1", 100.0)]
+
+
+def test_the_baseline_stands_beside_the_scores(store: Store) -> None:
+    talk = session(store, Scripted(says("Seven cats.")))
+    turn = ask(talk, '/summarize "One dog. Two cows. Three hens. Four cats." --ref "One dog. Two cows. Three hens."').turn
+    name, scores = talk.baseline(turn) or ("", [])
+    assert name == "lead-3"
+    assert scores[0].value == pytest.approx(1.0)  # the reference is the first three sentences
+
+
+def test_free_text_gets_numbers_that_need_no_reference(store: Store) -> None:
+    turn = ask(session(store, Scripted(says("one two two"))), "/generate Count").turn
+    values = {score.metric: score.value for score in turn.scores}
+    assert values["length"] == 3
+    assert values["distinct1"] == pytest.approx(2 / 3)  # one, two of three words
+    assert "bleu" not in values
+
+
+def test_a_draft_survives_when_nothing_finishes(store: Store) -> None:
+    start = TurnStart(store.begin_run("chat"), "chat", "m", "m", {"text": "Hi"}, "Hi")
+    turn_id = store.begin_turn(start)
+    store.draft(turn_id, "so far").result()
+    assert store.turn(turn_id).raw == "so far" or store.turn(turn_id).output == "so far"
+
+
+def test_what_could_not_be_understood_is_kept_too(store: Store) -> None:
+    talk = session(store, Scripted(says("x")))
+    talk.record_failure("sumarize", "/sumarize me", BadInput("There is no task named 'sumarize'."))
+    line = store.page()[0]
+    assert (line.task, line.status) == ("sumarize", "failed")
+    assert store.turn(line.id).input_text == "/sumarize me"
+
+
+def test_asking_needs_no_typed_line(store: Store) -> None:
+    talk = session(store, Scripted(says("x")))
+    task = talk.registry.task("generate")()
+    assert talk.ask(Ask(task, Example({"text": "Hello"}))).turn.input_text == "Hello"

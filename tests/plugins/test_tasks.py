@@ -1,0 +1,96 @@
+"""The four tasks ask plainly and find the answer in what a model wrote."""
+
+from __future__ import annotations
+
+import pytest
+
+from palaver import Example, UsageError
+from palaver_baselines import copy, lead3, sentences
+from palaver_generate import Generate
+from palaver_qa import AnswerQuestion
+from palaver_summarize import Summarize
+from palaver_translate import LANGUAGES, Translate
+
+TEXT = "Dr. Smith went to St. Ives. He met a man with seven wives! Was it far? Nobody knows."
+
+
+def test_translate_takes_a_code_or_a_name_and_records_the_code() -> None:
+    assert Translate(target="fr") == Translate(target="French")
+    assert Translate(target="FR").options() == {"target": "fr", "source": ""}
+
+
+def test_translate_tells_the_scores_which_language_the_output_is_in() -> None:
+    prepared = Translate(target="ja", source="en").prepare(Example({"text": "Hello"}))
+    assert (prepared.language, prepared.source_language) == ("ja", "en")
+
+
+def test_translate_refuses_a_word_that_is_no_language() -> None:
+    with pytest.raises(UsageError, match="'hello' is no language known here"):
+        Translate.from_strings({"target": "hello"})
+
+
+def test_every_language_has_a_two_letter_code_and_one_name() -> None:
+    assert all(len(code) == 2 and code.islower() for code in LANGUAGES)
+    assert len(set(LANGUAGES.values())) == len(LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("written", "answer"),
+    [
+        ("Here is a summary: The cat slept.", "The cat slept."),
+        ("Here are three sentences summarizing the text:\n\nThe cat slept.", "The cat slept."),
+        ("**Summary:** The cat slept.", "The cat slept."),
+        ("The cat slept.", "The cat slept."),
+        ("", ""),
+    ],
+)
+def test_a_summary_begins_after_its_announcement(written: str, answer: str) -> None:
+    assert Summarize().parse(written, Example({"text": ""})) == answer
+
+
+def test_summarize_asks_for_the_length_it_was_given() -> None:
+    assert "in one sentence." in Summarize(length=1).request(Example({"text": "x"})).messages[0].content
+    with pytest.raises(UsageError, match="length is 1 to 100"):
+        Summarize.from_strings({"length": "0"})
+
+
+@pytest.mark.parametrize(
+    ("written", "answer"),
+    [
+        ("Answer: Ulm\nBecause ...", "Ulm"),
+        ('"in 1879"', "in 1879"),
+        ("No answer.", ""),
+        ("no answer", ""),
+        ("  Ulm  ", "Ulm"),
+        ("", ""),
+    ],
+)
+def test_a_qa_answer_is_the_first_line_without_quotes(written: str, answer: str) -> None:
+    assert AnswerQuestion().parse(written, Example({"context": "", "question": ""})) == answer
+
+
+def test_generate_says_its_system_message_only_when_there_is_one() -> None:
+    assert len(Generate().request(Example({"text": "x"})).messages) == 1
+    assert Generate(system="Be brief.").request(Example({"text": "x"})).messages[0].content == "Be brief."
+
+
+def test_sentences_end_at_punctuation_not_at_abbreviations() -> None:
+    assert sentences(TEXT) == [
+        "Dr. Smith went to St. Ives.",
+        "He met a man with seven wives!",
+        "Was it far?",
+        "Nobody knows.",
+    ]
+    assert sentences("吾輩は猫である。名前はまだ無い。") == ["吾輩は猫である。", "名前はまだ無い。"]
+    assert sentences("A heading\n\nA line.") == ["A heading", "A line."]
+    assert sentences("") == []
+
+
+def test_lead_three_gives_three_sentences_or_as_many_as_the_task_wants() -> None:
+    example = Example({"text": TEXT})
+    assert lead3(Summarize().request(example)).count(" ") == len(" ".join(sentences(TEXT)[:3]).split()) - 1
+    assert lead3(Summarize(length=1).request(example)) == "Dr. Smith went to St. Ives."
+
+
+def test_copy_gives_the_input_back() -> None:
+    assert copy(Translate(target="de").request(Example({"text": TEXT}))) == TEXT
