@@ -22,8 +22,8 @@ UNSPACED = (
 def word_pattern() -> re.Pattern[str]:
     """Matches one word: a run of letters, marks and digits, or one character of a script that sets no spaces.
 
-    Python's `\\w` has no combining marks, so it would break Hindi at every vowel sign; they are listed here, which takes
-    some 10 ms once.
+    Python's `\\w` has no combining marks, so it would break Hindi at every vowel sign; they are listed here, which
+    takes some 10 ms once.
     """
     marks = _ranges("M")
     tail = f"[{marks}\u200c\u200d]*"  # with the joiners that Persian and Indic words hold inside
@@ -33,9 +33,9 @@ def word_pattern() -> re.Pattern[str]:
 def mark(output: str, references: Sequence[str]) -> list[Span]:
     """Spans over the words of `output`, in order, each as long as the overlap stays the same.
 
-    A word is "fourgram" if it lies in four or more words in a row that some reference has too, "ngram" for two or three,
-    "unigram" if only the word itself occurs, else "none". What stands between two words of one span belongs to it; what
-    stands between two spans belongs to none. Case does not count. Without references there is nothing to say: no spans.
+    A word is "fourgram" if it lies in four or more words in a row that some reference has too, "ngram" for two or
+    three, "unigram" if only the word itself occurs, else "none". What stands between two words of one span belongs to
+    it; what stands between two spans belongs to none. Case does not count. Without references there are no spans.
     """
     if not references:
         return []

@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-import re
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from palaver import Backend, Delta, GenerationConfig, ModelFailed, ModelInfo, Request, hookimpl
+from palaver_baselines.extract import bm25_sentence, copy, lead3, lexrank, text_of
+from palaver_baselines.ngram import NgramModel
 
 VERSION = "1"
 """Part of every baseline's digest: raised when the text that a baseline gives changes."""
 
-# A sentence ends at . ! ? (and closing quotes) before white space, or at the full stops of Chinese and Japanese.
-_SENTENCE = re.compile(r".+?(?:[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[」』”’]*|$)", re.DOTALL)
-_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|No|Fig|Inc|Ltd|Jr|Sr)|\b[A-Z])\.$")
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text, by punctuation; a blank line always ends one."""
-    found: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", text):
-        held = ""
-        for match in _SENTENCE.finditer(paragraph):
-            held += match.group()
-            if held.strip() and not _ABBREVIATION.search(held.strip()):
-                found.append(" ".join(held.split()))
-                held = ""
-        if held.strip():
-            found.append(" ".join(held.split()))
-    return found
-
-
-def lead3(request: Request) -> str:
-    """The first three sentences, or as many as the task's `length` says. Nallapati et al. 2017 call it Lead-3."""
-    length = request.options.get("length")
-    return " ".join(sentences(_text(request))[: length if isinstance(length, int) else 3])
-
-
-def copy(request: Request) -> str:
-    """The input as it is: the floor of any translation score."""
-    return _text(request)
-
-
-BASELINES: dict[str, tuple[Callable[[Request], str], tuple[str, ...], str]] = {
+BASELINES: dict[str, tuple[Callable[[Request], str] | None, tuple[str, ...], str]] = {
     "lead-3": (lead3, ("summarize",), "the first sentences of the text"),
+    "lexrank": (lexrank, ("summarize",), "the most central sentences of the text"),
+    "bm25": (bm25_sentence, ("qa",), "the sentence nearest to the question"),
     "copy": (copy, ("summarize", "translate", "generate"), "the input as it is"),
+    "ngram": (None, ("generate",), "goes on with trigrams learnt from the input"),
 }
 
 
 class Baseline:
     """A function from a request to a text, as a Model."""
 
-    def __init__(self, info: ModelInfo, answer: Callable[[Request], str]) -> None:
+    def __init__(self, info: ModelInfo, answer: Callable[[Request], str] | None) -> None:
         self.info = info
         self._answer = answer
 
@@ -59,6 +33,8 @@ class Baseline:
         for index, request in enumerate(requests):
             if cancel.is_set():
                 yield Delta(request=index, finish_reason="cancelled")
+            elif self._answer is None:
+                yield from _continue(request, index, config, cancel)
             else:
                 yield Delta(self._answer(request), index, "stop")
 
@@ -102,6 +78,15 @@ def palaver_models() -> list[ModelInfo]:
     ]
 
 
-def _text(request: Request) -> str:
-    inputs = request.example.inputs
-    return inputs.get("text") or next(iter(inputs.values()), "")
+def _continue(request: Request, index: int, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+    generator = random.Random(config.seed)
+    count = 0
+    for token in NgramModel(text_of(request)).sample(generator, temperature=config.temperature):
+        if cancel.is_set():
+            yield Delta(request=index, finish_reason="cancelled")
+            return
+        if count == config.max_new_tokens:
+            break
+        yield Delta(token.lstrip() if count == 0 else token, index)
+        count += 1
+    yield Delta(request=index, finish_reason="length" if count else "stop", output_tokens=count)

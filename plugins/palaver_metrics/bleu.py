@@ -1,12 +1,12 @@
 """BLEU, chrF and TER as sacrebleu computes them, from statistics that can be summed.
 
-Each output is scored as a sentence. Its statistics are sacrebleu's own with three more numbers: how many references there
-were, the square of that, and whether a text had to be normalised. Summed over a corpus these say what sacrebleu's signature
-needs and no single example knows: all had k references exactly if n * sum(k^2) = (sum k)^2, else the number varied. So
-`corpus_signature` always says `nrefs:var` and is what to group by, and `corpus()` puts the true number in.
+Each output is scored as a sentence. Its statistics are sacrebleu's own with three more numbers: how many references
+there were, the square of that, and whether a text had to be normalised. Summed over a corpus these say what sacrebleu's
+signature needs and no single example knows: all had k references exactly if n * sum(k^2) = (sum k)^2, else the number
+varied. So `corpus_signature` always says `nrefs:var` and is what to group by; `corpus()` puts the true number in.
 
-Both sides are normalised to NFC, since a model that writes `e` + accent has not mistranslated. sacrebleu does not do this,
-so wherever it changed a text the signature ends in `|unicode:nfc`; where it does not, the number is sacrebleu's own.
+Both sides are normalised to NFC, since a model that writes `e` + accent has not mistranslated. sacrebleu does not do
+this, so where it changed a text the signature ends in `|unicode:nfc`; where it did not, the number is sacrebleu's own.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ _WORDS = "tok:unicode|case:lc|v:1"
 
 
 class FreeMetric(TextMetric):
-    """A metric of the output alone. Its corpus score is the mean over outputs, since distinct words cannot be summed."""
+    """A metric of the output alone. Its corpus score is the mean over outputs, as distinct words cannot be summed."""
 
     needs_references = False
 
 
 class Length(FreeMetric):
-    """How many words the output has; characters where a script sets no spaces. No length is the best: `maximum` is 0."""
+    """How many words the output has; characters where a script sets no spaces. There is no best: `maximum` is 0."""
 
     name = family = "length"
     title = "words"

@@ -31,7 +31,7 @@ class AnswerMetric(TextMetric):
         unspaced = script_of("\n".join(references), language) in ("han", "kana", "unspaced")
         tokens = _characters if unspaced else squad_tokens
         answer = tokens(nfc(output))
-        # As SQuAD 2.0: a reference of which nothing is left counts only if it says that there is no answer, or is alone.
+        # As SQuAD 2.0: a reference of which nothing is left counts only if it was empty to begin with, or is alone.
         golds = [gold for one in references if (gold := tokens(nfc(one))) or not one.strip()] or [[]]
         value = 100 * max(self.compare(answer, gold) for gold in golds)
         rule = "norm:mlqa|tok:char" if unspaced else "norm:squad|tok:space"

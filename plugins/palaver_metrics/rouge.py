@@ -1,13 +1,13 @@
 """ROUGE-1, 2, L and Lsum (Lin 2004), equal to the rouge-score package, and right in scripts that it cannot read.
 
-rouge-score keeps only `a-z0-9`, so that identical Russian, Hindi or Chinese texts score 0. References in Latin script are
-tokenized as it does (`tok:rouge-score`, equal to it to the last bit, without stemming); those in another script into
-Unicode words, or characters where the script sets no spaces (`tok:unicode`); those without any letter or digit into their
-characters (`tok:char`). The signature says which. All texts are normalised to NFC first; for composed text that changes
-nothing.
+rouge-score keeps only `a-z0-9`, so that identical Russian, Hindi or Chinese texts score 0. References in Latin script
+are tokenized as it does (`tok:rouge-score`, equal to it to the last bit, without stemming); those mainly in another
+script into Unicode words, or characters where the script sets no spaces (`tok:unicode`); those without any letter or
+digit into their characters (`tok:char`). The signature says which. All texts are normalised to NFC first, which changes
+nothing in composed text.
 
-The longest common subsequence is found with one big integer as the row of the table (Hyyrö 2004, Bit-parallel LCS-length
-computation revisited): the same lengths at a fraction of the time and memory.
+The longest common subsequence is found with one big integer as the row of the table (Hyyrö 2004, "Bit-parallel
+LCS-length computation revisited"): the same lengths at a fraction of the time and memory.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def lcs_length(first: Sequence[str], second: Sequence[str]) -> int:
 def _lcs_indices(gold: Sequence[str], output: Sequence[str], positions: dict[str, int]) -> list[int]:
     """The places in `gold` of the one longest common subsequence that rouge-score's backtracking finds.
 
-    Row i holds the table's steps: bit j is 0 where the length for i gold and j + 1 output tokens is one more than for j.
+    Row i holds the table's steps: bit j is 0 where the length for i gold and j + 1 output tokens is 1 more than for j.
     """
     full = row = (1 << len(output)) - 1
     rows = [row]

@@ -12,7 +12,7 @@ _CLASSES = {
     "kana": "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f",
     "hangul": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af",
     "unspaced": "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff",  # Thai, Lao, Tibetan, Myanmar, Khmer
-    "latin": "A-Za-z\u00aa\u00ba\u00c0-\u024f\u0250-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\ufb00-\ufb06\uff21-\uff3a\uff41-\uff5a",
+    "latin": "A-Za-z\u00aa\u00ba\u00c0-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\ufb00-\ufb06\uff21-\uff5a",
 }
 _BY_LANGUAGE = {
     **dict.fromkeys(("zh", "yue", "wuu", "lzh"), "han"),
@@ -20,9 +20,8 @@ _BY_LANGUAGE = {
     "ko": "hangul",
     **dict.fromkeys(("th", "lo", "km", "my", "bo", "dz"), "unspaced"),
     **dict.fromkeys(
-        ("am", "ar", "as", "be", "bg", "bn", "ckb", "dv", "el", "fa", "gu", "he", "hi", "hy", "ka", "kk", "kn", "ky")
-        + ("mk", "ml", "mn", "mr", "ne", "or", "pa", "ps", "ru", "sa", "sd", "si", "ta", "te", "tg", "ti", "ug", "uk")
-        + ("ur", "yi"),
+        "am ar as be bg bn ckb dv el fa gu he hi hy ka kk kn ky mk ml mn mr ne or pa ps ru sa sd si ta te tg ti ug "
+        "uk ur yi".split(),
         "other",
     ),
 }

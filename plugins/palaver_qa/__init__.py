@@ -20,7 +20,7 @@ class AnswerQuestion(Task):
     name = "qa"
     metrics = ("em", "f1")
     inputs = ("context", "question")
-    baseline = ""
+    baseline = "bm25"
     defaults = GenerationConfig(max_new_tokens=64)
 
     def request(self, example: Example) -> Request:

@@ -35,9 +35,7 @@ class Scripted:
         self.script = script
         self.asked: list[Request] = []
 
-    def stream(
-        self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
-    ) -> Iterator[Delta]:
+    def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         self.asked += requests
         yield from self.script(requests[0], config, cancel)
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,8 +53,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def wait_until(claim: str, true: object, seconds: float) -> None:
-    assert callable(true)
+def wait_until(claim: str, true: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {claim}"
@@ -122,6 +121,7 @@ def test_killed_from_outside_while_idle_the_next_turn_just_works(model: Isolated
     model.load()
     assert model.pid is not None
     os.kill(model.pid, signal.SIGKILL)
+    wait_until("its death is noticed", lambda: not model.alive, 1.0)
     assert text_of(ask(model, "still here")) == "still here "
 
 

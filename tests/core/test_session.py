@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.core.scripted import Scripted, ScriptedRegistry, says
 
 from palaver import Delta, Example, GenerationConfig, ModelFailed, Request
 from palaver.command import parse_line
 from palaver.errors import BadInput, ContextExceeded
 from palaver.session import Ask, Outcome, Session, Started
 from palaver.store import Store, TurnStart
-from tests.core.scripted import Scripted, ScriptedRegistry, says
 
 
 @pytest.fixture
@@ -191,7 +191,9 @@ def test_an_empty_reference_is_refused_except_as_no_answer(store: Store) -> None
 
 def test_the_baseline_stands_beside_the_scores(store: Store) -> None:
     talk = session(store, Scripted(says("Seven cats.")))
-    turn = ask(talk, '/summarize "One dog. Two cows. Three hens. Four cats." --ref "One dog. Two cows. Three hens."').turn
+    turn = ask(
+        talk, '/summarize "One dog. Two cows. Three hens. Four cats." --ref "One dog. Two cows. Three hens."'
+    ).turn
     name, scores = talk.baseline(turn) or ("", [])
     assert name == "lead-3"
     assert scores[0].value == pytest.approx(1.0)  # the reference is the first three sentences

@@ -5,13 +5,10 @@ from __future__ import annotations
 import pytest
 
 from palaver import Example, UsageError
-from palaver_baselines import copy, lead3, sentences
 from palaver_generate import Generate
 from palaver_qa import AnswerQuestion
 from palaver_summarize import Summarize
 from palaver_translate import LANGUAGES, Translate
-
-TEXT = "Dr. Smith went to St. Ives. He met a man with seven wives! Was it far? Nobody knows."
 
 
 def test_translate_takes_a_code_or_a_name_and_records_the_code() -> None:
@@ -72,25 +69,3 @@ def test_a_qa_answer_is_the_first_line_without_quotes(written: str, answer: str)
 def test_generate_says_its_system_message_only_when_there_is_one() -> None:
     assert len(Generate().request(Example({"text": "x"})).messages) == 1
     assert Generate(system="Be brief.").request(Example({"text": "x"})).messages[0].content == "Be brief."
-
-
-def test_sentences_end_at_punctuation_not_at_abbreviations() -> None:
-    assert sentences(TEXT) == [
-        "Dr. Smith went to St. Ives.",
-        "He met a man with seven wives!",
-        "Was it far?",
-        "Nobody knows.",
-    ]
-    assert sentences("吾輩は猫である。名前はまだ無い。") == ["吾輩は猫である。", "名前はまだ無い。"]
-    assert sentences("A heading\n\nA line.") == ["A heading", "A line."]
-    assert sentences("") == []
-
-
-def test_lead_three_gives_three_sentences_or_as_many_as_the_task_wants() -> None:
-    example = Example({"text": TEXT})
-    assert lead3(Summarize().request(example)).count(" ") == len(" ".join(sentences(TEXT)[:3]).split()) - 1
-    assert lead3(Summarize(length=1).request(example)) == "Dr. Smith went to St. Ives."
-
-
-def test_copy_gives_the_input_back() -> None:
-    assert copy(Translate(target="de").request(Example({"text": TEXT}))) == TEXT
