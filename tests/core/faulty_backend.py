@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, Request
@@ -80,7 +81,8 @@ class FaultyModel:
                 os._exit(3)
         elif how in ("slow", "slow and deaf"):
             for number in range(10_000):
-                if cancel.wait(0.01) and how == "slow":
+                time.sleep(0.01)  # a token takes as long, whoever waits for it
+                if how == "slow" and cancel.is_set():
                     yield Delta(request=index, finish_reason="cancelled", output_tokens=number)
                     return
                 yield Delta(f"{number} ", request=index)

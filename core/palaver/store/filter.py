@@ -103,9 +103,7 @@ def _assemble(text: str, words: list[_Word], conditions: list[_Condition]) -> Fi
         match = f"({match}) NOT ({' OR '.join(map(_phrase, unwanted))})"
     elif unwanted:
         query = " OR ".join(map(_phrase, unwanted))
-        conditions.append(
-            _Condition("t.id NOT IN (SELECT rowid FROM turns_fts WHERE turns_fts MATCH ?)", (query,))
-        )
+        conditions.append(_Condition("t.id NOT IN (SELECT rowid FROM turns_fts WHERE turns_fts MATCH ?)", (query,)))
     short = [word for word in words if len(word.text) < 3]
     is_recent_only = any(not word.is_negated for word in short) and not match
     if is_recent_only:
@@ -128,6 +126,8 @@ def _short_word(word: _Word) -> _Condition:
 
 def _condition(key: str, value: str, whole: str, *, is_quoted: bool) -> _Condition | None:
     """The condition a token stands for, or None when it is a word to find."""
+    if not key and not is_quoted and value.endswith(":") and value[:-1].lower() in _KEYS:
+        raise UsageError(f"'{value}' needs a value right after the colon.")
     if not key:
         compared = None if is_quoted else _COMPARISON.fullmatch(whole)
         return _compare(compared[1].lower(), compared[2], float(compared[3])) if compared else None
@@ -166,7 +166,7 @@ _HAS = {
 
 def _compare(name: str, sign: str, number: float) -> _Condition:
     if name == "rating":
-        return _Condition(f"coalesce(t.rating {sign} ?, 0)", (number,))
+        return _Condition(f"(t.rating IS NOT NULL AND t.rating {sign} ?)", (number,))  # negated, it is the unrated too
     if name == "id":
         return _Condition(f"t.id {sign} ?", (number,))
     # Only the numbers against today's references count. The unary + keeps SQLite from walking all scores of the metric.

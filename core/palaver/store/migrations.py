@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palaver.errors import StoreError
-from palaver.store.sqlite import Connection, Error, connect, damaged, prepare_for_writing, writing
+from palaver.store.sqlite import Connection, Error, connect, connect_read_only, damaged, prepare_for_writing, writing
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -122,7 +122,6 @@ _RECORD_TURNS = (
     # A score is known by what was scored, how, and against what; an error may be followed by a number, once.
     """CREATE UNIQUE INDEX scores_once
         ON scores (turn_id, reference_set, metric, signature, output_hash, error)""",
-    "CREATE INDEX scores_by_value ON scores (metric, value, turn_id)",
     """CREATE TABLE tags (
         turn_id INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
         tag TEXT NOT NULL COLLATE NOCASE,
@@ -163,7 +162,9 @@ def check_version(path: Path) -> None:
     with path.open("rb") as file:
         header = file.read(100)
     if header.startswith(b"SQLite format 3\0") and len(header) == 100:
-        _refuse_newer(path, int.from_bytes(header[60:64], "big"))  # https://sqlite.org/fileformat.html#the_database_header
+        _refuse_newer(
+            path, int.from_bytes(header[60:64], "big")
+        )  # https://sqlite.org/fileformat.html#the_database_header
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and wal.stat().st_size:
         _check_with_wal(path)
@@ -171,10 +172,8 @@ def check_version(path: Path) -> None:
 
 def _check_with_wal(path: Path) -> None:
     """The newest header may still be in the WAL, which the last connection to close would write into the file."""
-    from palaver.store.sqlite import sqlite
-
     try:
-        with closing(sqlite.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as reader:
+        with closing(connect_read_only(path)) as reader:
             found = int(reader.execute("PRAGMA user_version").fetchone()[0])
     except Error:  # someone else is just opening it; the check is made again before anything is written
         return
@@ -184,7 +183,7 @@ def _check_with_wal(path: Path) -> None:
 def _refuse_newer(path: Path, found: int) -> None:
     if found > VERSION:
         raise StoreError(
-            f"The history file {path} was written by a newer Palaver (its schema is {found}, this one knows {VERSION}).",
+            f"The history file {path} is a newer Palaver's (its schema is {found}, this one knows {VERSION}).",
             fix="pip install --upgrade palaver, or set PALAVER_HISTORY to another file",
             code="history_newer",
         )

@@ -176,7 +176,7 @@ def reference_set(texts: Iterable[str]) -> str:
 
 
 def score_columns(score: Score) -> tuple[str, str, float | None, str, int, str, str, str]:
-    """metric, title, value, signature, n, stats, corpus_signature, error; a number that is none is NULL with its reason."""
+    """metric, title, value, signature, n, stats, corpus_signature, error; NaN is NULL with its reason."""
     value, error = finite(score.value), clean(score.error)
     if score.value is not None and value is None:
         error = error or f"the metric gave {float(score.value)}, which is no score"

@@ -42,6 +42,11 @@ def connect(path: Path, *, write: bool) -> Connection:
     return connection
 
 
+def connect_read_only(path: Path) -> Connection:
+    """A connection that cannot change the file even when it is the last one to leave."""
+    return sqlite.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+
+
 def prepare_for_writing(connection: Connection) -> None:
     """Put the file into WAL mode and the connection into the mode that loses nothing on a power cut."""
     mode = _wal(connection)

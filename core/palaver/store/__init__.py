@@ -1,0 +1,24 @@
+"""Every turn of every conversation in one SQLite file: write it safely, find it again, take it elsewhere."""
+
+from palaver.store.export import FORMATS, export_turns
+from palaver.store.filter import Filter, parse_filter
+from palaver.store.history import Store
+from palaver.store.rows import STATUSES, Reference, Run, Status, Turn, TurnLine, TurnStart
+from palaver.store.sqlite import Error, sqlite_version
+
+__all__ = [
+    "FORMATS",
+    "STATUSES",
+    "Error",
+    "Filter",
+    "Reference",
+    "Run",
+    "Status",
+    "Store",
+    "Turn",
+    "TurnLine",
+    "TurnStart",
+    "export_turns",
+    "parse_filter",
+    "sqlite_version",
+]

@@ -1,0 +1,293 @@
+"""The history file: every turn with what it was asked, by which model, what came out and what it scored."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from palaver.errors import StoreError
+from palaver.metric import Score
+from palaver.model import Generation
+from palaver.paths import private_dir
+from palaver.store import migrations, process, reads, writes
+from palaver.store.filter import EVERYTHING, Filter
+from palaver.store.rows import ORIGINS, RUN_KINDS, STATUSES, Run, Turn, TurnLine, TurnStart
+from palaver.store.sqlite import Connection, Error, connect, explain, snapshot
+from palaver.store.writer import Writer
+
+T = TypeVar("T")
+
+
+class Store:
+    """A history file, open. Any thread may use it; any number of processes may have the same file open.
+
+    A method that writes returns when the change is on the disk. Each raises StoreError when the file cannot be used.
+    """
+
+    def __init__(self, path: Path, writer: Writer) -> None:
+        self.path = path
+        self._writer = writer
+        self._readers: queue.LifoQueue[Connection] = queue.LifoQueue()
+        self._owner = process.this_process()
+        self._is_closed = False
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """The history at `path`, created for the user alone if it is missing, brought up to date if it is old.
+
+        Raises:
+            StoreError: it is damaged, another program's, a newer Palaver's (no byte is changed), or cannot be written.
+        """
+        connection: Connection | None = None
+        try:
+            migrations.check_version(path)
+            private_dir(path.parent)
+            _make_private(path)
+            connection = connect(path, write=True)
+            migrations.bring_up_to_date(connection, path)
+        except (Error, OSError, StoreError) as error:
+            if connection is not None:
+                connection.close()
+            raise error if isinstance(error, StoreError) else explain(error, path) from error
+        return cls(path, Writer(connection, path))
+
+    @staticmethod
+    def set_aside(path: Path) -> Path:
+        """Rename a damaged history, with its journal, to `history.db.damaged-<time>`; nothing is deleted."""
+        aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+        while aside.exists():
+            aside = aside.with_name(aside.name + "x")
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            if (part := path.with_name(path.name + suffix)).exists():
+                part.rename(aside.with_name(aside.name + suffix))
+        return aside
+
+    def close(self) -> None:
+        """Finish the writes and let go of the file. Closing twice is fine."""
+        self._is_closed = True
+        self._writer.close()
+        while not self._readers.empty():
+            self._readers.get_nowait().close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the journal of a turn
+
+    def begin_run(self, kind: str, title: str = "") -> int:
+        """A new run; `kind` is `chat`, `task` or `eval`."""
+        _check("kind of run", kind, RUN_KINDS)
+        return self._write(lambda db: writes.begin_run(db, kind, title))
+
+    def begin_turn(self, start: TurnStart) -> int:
+        """Record a question before it is asked, so that a crash leaves a trace."""
+        return self._write(lambda db: writes.begin_turn(db, start, self._owner, _palaver_version()))
+
+    def draft(self, turn_id: int, text: str) -> Future[None]:
+        """Keep the answer so far, without waiting for the disk. A finished turn is left as it is."""
+        return self._writer.submit(lambda db: writes.draft(db, turn_id, text))
+
+    def finish_turn(
+        self, turn_id: int, *, output: str, raw: str, status: str, generation: Generation, error: str = ""
+    ) -> None:
+        """Record the answer and how it ended."""
+        _check("status", status, STATUSES)
+        self._write(lambda db: writes.finish_turn(db, turn_id, output, raw, status, generation, error))
+
+    def mark_orphans(self) -> int:
+        """Mark running turns of dead processes as interrupted; how many. Those of living processes are left alone."""
+        if not self._read(lambda db: reads.count(db, EVERYTHING.and_where("t.status = 'running'"), limit=1)):
+            return 0
+        return self._write(writes.mark_orphans)
+
+    # -- what people add
+
+    def add_references(self, turn_id: int, texts: Sequence[str], *, origin: str = "written", author: str = "") -> None:
+        """Add to the references of a turn."""
+        _check("origin", origin, ORIGINS)
+        self._write(lambda db: writes.add_references(db, turn_id, texts, origin, author))
+
+    def replace_references(
+        self, turn_id: int, texts: Sequence[str], *, origin: str = "written", author: str = ""
+    ) -> None:
+        """Supersede the references of a turn. The old ones and their scores stay in the file."""
+        _check("origin", origin, ORIGINS)
+        self._write(lambda db: writes.replace_references(db, turn_id, texts, origin, author))
+
+    def add_scores(self, turn_id: int, scores: Sequence[Score]) -> None:
+        """Add scores of the turn's output against its references of now, the main one first."""
+        self._write(lambda db: writes.add_scores(db, turn_id, scores))
+
+    def rate(self, turn_id: int, rating: int | None) -> None:
+        """1 to 5 stars, or None to take them back."""
+        if rating is not None and rating not in range(1, 6):
+            raise ValueError(f"a rating is 1 to 5 or None, not {rating!r}")
+        self._write(lambda db: writes.rate(db, turn_id, rating))
+
+    def note(self, turn_id: int, text: str) -> None:
+        """Set the note of a turn; empty removes it."""
+        self._write(lambda db: writes.note(db, turn_id, text))
+
+    def tag(self, turn_id: int, *tags: str) -> None:
+        """Add tags to a turn."""
+        self._write(lambda db: writes.tag(db, turn_id, tags))
+
+    def untag(self, turn_id: int, *tags: str) -> None:
+        """Remove tags from a turn."""
+        self._write(lambda db: writes.untag(db, turn_id, tags))
+
+    def delete(self, turn_ids: Sequence[int]) -> int:
+        """Delete turns with their references and scores, for good; how many. `vacuum` removes the last traces."""
+        return self._write(lambda db: writes.delete(db, turn_ids))
+
+    # -- reading
+
+    def turn(self, turn_id: int) -> Turn:
+        """One turn.
+
+        Raises:
+            NotFound: no such turn.
+        """
+        return self._read(lambda db: reads.turn(db, turn_id))
+
+    def run_turns(self, run_id: int) -> list[Turn]:
+        """The turns of a run, in the order they were made."""
+        return self._read(lambda db: reads.run_turns(db, run_id))
+
+    def runs(self, *, kind: str | None = None, before: int | None = None, limit: int = 50) -> list[Run]:
+        """The newest runs, older than `before`."""
+        return self._read(lambda db: reads.runs(db, kind=kind, before=before, limit=limit))
+
+    def page(
+        self, query: Filter | None = None, *, before: int | None = None, after: int | None = None, limit: int = 50
+    ) -> list[TurnLine]:
+        """Matching turns as lines, newest first: those before an id, or the nearest ones after it."""
+        return self._read(lambda db: reads.page(db, query or EVERYTHING, before=before, after=after, limit=limit))
+
+    def lines(self, ids: Sequence[int]) -> list[TurnLine]:
+        """These turns as lines, in this order; deleted ones are left out."""
+        return self._read(lambda db: reads.lines(db, ids))
+
+    def ids(self, query: Filter | None = None, *, limit: int | None = None) -> list[int]:
+        """Ids of all matching turns, newest first: what a virtual table scrolls over."""
+        return self._read(lambda db: reads.ids(db, query or EVERYTHING, limit=limit))
+
+    def ids_at(self, query: Filter | None = None, offset: int = 0, limit: int = 50) -> list[int]:
+        """Ids from the `offset`th matching turn on, newest first."""
+        return self._read(lambda db: reads.ids(db, query or EVERYTHING, offset=offset, limit=limit))
+
+    def position(self, turn_id: int, query: Filter | None = None) -> int:
+        """How many matching turns are newer than this one: its place in the list."""
+        return self._read(lambda db: reads.count(db, query or EVERYTHING, limit=None, newer_than=turn_id))
+
+    def count(self, query: Filter | None = None, *, limit: int | None = None) -> int:
+        """How many turns match, counted no further than `limit`."""
+        return self._read(lambda db: reads.count(db, query or EVERYTHING, limit=limit))
+
+    def turns(self, query: Filter | None = None) -> Iterator[Turn]:
+        """All matching turns in full, oldest first, read a few at a time."""
+        after = 0
+        while found := self._read(lambda db: _some_turns(db, query or EVERYTHING, after)):  # noqa: B023 (run at once)
+            yield from found
+            after = found[-1].id
+
+    def corpus(self, query: Filter | None, metric: str) -> list[tuple[str, tuple[float, ...], int]]:
+        """Corpus signature, summed statistics and n of the complete turns that match, one entry a signature."""
+        return self._read(lambda db: reads.corpus(db, query or EVERYTHING, metric))
+
+    def all_scores(self, turn_id: int) -> list[tuple[str, float, Score]]:
+        """Reference set, Unix time and score of all that was ever computed for a turn."""
+        return self._read(lambda db: reads.all_scores(db, turn_id))
+
+    # -- the file
+
+    def flush(self) -> None:
+        """Wait until all drafts so far are on the disk."""
+        self._write(lambda db: None)
+
+    def vacuum(self) -> None:
+        """Shrink the file and wipe what was deleted from it."""
+        self._writer.submit(writes.vacuum, alone=True).result()
+
+    def backup(self, target: Path) -> Path:
+        """A whole copy of the history at `target`, made while others may write. An existing file is replaced."""
+        target.unlink(missing_ok=True)
+        return self._read(lambda db: migrations.back_up(self.path, target))
+
+    def check(self) -> Mapping[str, str]:
+        """What SQLite says of the file's pages and of the search index: `ok`, or what is wrong."""
+        return {
+            "pages": self._read(lambda db: str(db.execute("PRAGMA quick_check(1)").fetchone()[0])),
+            "search": self._write(_check_search),
+        }
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        return self._writer.submit(work).result()
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._reader() as connection:
+            try:
+                with snapshot(connection):
+                    return work(connection)
+            except Error as error:
+                raise explain(error, self.path) from error
+
+    @contextmanager
+    def _reader(self) -> Iterator[Connection]:
+        if self._is_closed:
+            raise StoreError("The history has been closed.")
+        try:
+            connection = self._readers.get_nowait()
+        except queue.Empty:
+            try:
+                connection = connect(self.path, write=False)
+            except Error as error:
+                raise explain(error, self.path) from error
+        try:
+            yield connection
+        finally:
+            self._readers.put(connection)
+            if self._is_closed:  # closed meanwhile by another thread
+                self.close()
+
+
+def _some_turns(connection: Connection, query: Filter, after: int) -> list[Turn]:
+    return reads.turns(connection, reads.ids(connection, query, after=after, limit=200, oldest_first=True))
+
+
+def _check_search(connection: Connection) -> str:
+    try:
+        connection.execute("INSERT INTO turns_fts (turns_fts, rank) VALUES ('integrity-check', 1)")
+    except Error as error:
+        return str(error)
+    return "ok"
+
+
+def _make_private(path: Path) -> None:
+    """SQLite would create the file for all to read; its journal files take over the modes of the file."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _check(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{value!r} is no {what}: it is one of {', '.join(known)}")
+
+
+def _palaver_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("palaver")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "0"

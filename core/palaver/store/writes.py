@@ -1,0 +1,233 @@
+"""Every change that is made to history, as a function of the connection whose transaction it runs in."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+
+from palaver.errors import NotFound
+from palaver.metric import Score
+from palaver.model import Generation
+from palaver.store import process
+from palaver.store.reads import no_turn
+from palaver.store.rows import (
+    TurnStart,
+    clean,
+    config_to_json,
+    finite,
+    reference_set,
+    score_columns,
+    to_json,
+)
+from palaver.store.sqlite import Connection, Row
+
+
+def begin_run(connection: Connection, kind: str, title: str) -> int:
+    """The id of a new run."""
+    return _insert(connection, "runs", {"kind": kind, "title": clean(title), "created": time.time()})
+
+
+def begin_turn(connection: Connection, start: TurnStart, owner: process.Owner, palaver_version: str) -> int:
+    """The id of a new row with status `running`, which says whose it is."""
+    if connection.execute("SELECT 1 FROM runs WHERE id = ?", (start.run_id,)).fetchone() is None:
+        raise NotFound(f"There is no run {start.run_id} in history.", code="run_not_found")
+    if start.parent_id is not None:
+        _turn(connection, start.parent_id)
+    now = time.time()
+    columns: dict[str, str | int | float | None] = {
+        "run_id": start.run_id,
+        "parent_id": start.parent_id,
+        "created": now,
+        "touched": now,
+        "status": "running",
+        "task": clean(start.task),
+        "model": clean(start.model),
+        "model_ref": clean(start.model_ref),
+        "model_digest": clean(start.model_digest),
+        "backend": clean(start.backend),
+        "plugin": clean(start.plugin),
+        "plugin_version": clean(start.plugin_version),
+        "palaver_version": palaver_version,
+        "language": clean(start.language),
+        "pid": owner.pid,
+        "process_start": owner.start,
+        "boot_id": owner.boot,
+        "options": to_json(start.options),
+        "config": config_to_json(start.config),
+        "inputs": to_json(start.inputs),
+        "input_text": clean(start.input_text),
+        "prompt": to_json([{"role": one.role, "content": one.content} for one in start.prompt]),
+    }
+    return _insert(connection, "turns", columns)
+
+
+def draft(connection: Connection, turn_id: int, text: str) -> None:
+    """Keep what has been generated so far, beside the output: the search index is not rewritten twice a second."""
+    connection.execute(
+        "UPDATE turns SET raw = ?, touched = ? WHERE id = ? AND status = 'running'", (clean(text), time.time(), turn_id)
+    )
+
+
+def finish_turn(
+    connection: Connection, turn_id: int, output: str, raw: str, status: str, generation: Generation, error: str
+) -> None:
+    """The answer, and how it ended."""
+    output, raw = clean(output), clean(raw)
+    changed = connection.execute(
+        "UPDATE turns SET output = ?, raw = ?, status = ?, finish_reason = ?, error = ?, prompt_tokens = ?, "
+        "output_tokens = ?, first_token_seconds = ?, seconds = ?, touched = ? WHERE id = ?",
+        (
+            output,
+            None if raw == output else raw,  # most answers are what the model said
+            status,
+            generation.finish_reason,
+            clean(error or generation.error),
+            generation.prompt_tokens,
+            generation.output_tokens,
+            finite(generation.first_token_seconds),
+            finite(generation.seconds),
+            time.time(),
+            turn_id,
+        ),
+    ).rowcount
+    if not changed:
+        raise no_turn(turn_id)
+
+
+def add_references(connection: Connection, turn_id: int, texts: Sequence[str], origin: str, author: str) -> None:
+    """More references; one that is there already is not added twice."""
+    _turn(connection, turn_id)
+    known = {row["text"] for row in _active(connection, turn_id)}
+    for text in dict.fromkeys(map(clean, texts)):
+        if text not in known:
+            columns: dict[str, str | int | float | None] = {
+                "turn_id": turn_id,
+                "text": text,
+                "origin": origin,
+                "author": clean(author),
+                "created": time.time(),
+            }
+            _insert(connection, "refs", columns)
+    _note_references(connection, turn_id)
+
+
+def replace_references(connection: Connection, turn_id: int, texts: Sequence[str], origin: str, author: str) -> None:
+    """These references instead of those; the old ones stay, marked as superseded."""
+    old = [row["id"] for row in _active(connection, turn_id)]
+    connection.execute(
+        "UPDATE refs SET superseded = ? WHERE turn_id = ? AND superseded IS NULL", (time.time(), turn_id)
+    )
+    add_references(connection, turn_id, texts, origin, author)
+    new = [row["id"] for row in _active(connection, turn_id)]
+    for place, reference_id in enumerate(old):
+        # The one in the same place; a shorter new list ends with the successor of the rest.
+        successor = new[min(place, len(new) - 1)] if new else None
+        connection.execute("UPDATE refs SET superseded_by = ? WHERE id = ?", (successor, reference_id))
+
+
+def _note_references(connection: Connection, turn_id: int) -> None:
+    texts = [row["text"] for row in _active(connection, turn_id)]
+    connection.execute(
+        "UPDATE turns SET reference_text = ?, reference_set = ? WHERE id = ?",
+        ("\n".join(texts), reference_set(texts), turn_id),
+    )
+
+
+def _active(connection: Connection, turn_id: int) -> list[Row]:
+    return connection.execute(
+        "SELECT id, text FROM refs WHERE turn_id = ? AND superseded IS NULL ORDER BY id", (turn_id,)
+    ).fetchall()
+
+
+def add_scores(connection: Connection, turn_id: int, scores: Sequence[Score]) -> None:
+    """Scores of the output as it is against the references as they are; none is added twice."""
+    turn = _turn(connection, turn_id)
+    scored = hashlib.sha256(turn["output"].encode()).hexdigest()[:16]
+    for position, score in enumerate(scores):
+        connection.execute(
+            "INSERT INTO scores (turn_id, position, reference_set, output_hash, created, metric, title, value, "
+            "signature, n, stats, corpus_signature, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
+            (turn_id, position, turn["reference_set"], scored, time.time(), *score_columns(score)),
+        )
+
+
+def rate(connection: Connection, turn_id: int, rating: int | None) -> None:
+    """Stars for a turn, or none."""
+    _turn(connection, turn_id)
+    connection.execute("UPDATE turns SET rating = ? WHERE id = ?", (rating, turn_id))
+
+
+def note(connection: Connection, turn_id: int, text: str) -> None:
+    """The note of a turn, instead of the one it had."""
+    _turn(connection, turn_id)
+    connection.execute("UPDATE turns SET note = ? WHERE id = ?", (clean(text), turn_id))
+
+
+def tag(connection: Connection, turn_id: int, tags: Sequence[str]) -> None:
+    """More tags."""
+    _turn(connection, turn_id)
+    for one in tags:
+        connection.execute(
+            "INSERT INTO tags (turn_id, tag) VALUES (?, ?) ON CONFLICT DO NOTHING", (turn_id, clean(one))
+        )
+
+
+def untag(connection: Connection, turn_id: int, tags: Sequence[str]) -> None:
+    """Fewer tags."""
+    for one in tags:
+        connection.execute("DELETE FROM tags WHERE turn_id = ? AND tag = ?", (turn_id, clean(one)))
+
+
+def delete(connection: Connection, turn_ids: Sequence[int]) -> int:
+    """Remove turns with all that belongs to them; how many there were."""
+    removed = 0
+    for turn_id in turn_ids:
+        run = connection.execute("SELECT run_id FROM turns WHERE id = ?", (turn_id,)).fetchone()
+        if run is not None:
+            removed += 1
+            connection.execute("DELETE FROM turns WHERE id = ?", (turn_id,))
+            # The run stays, a conversation may go on in it; its title may quote what was to go.
+            connection.execute(
+                "UPDATE runs SET title = '' WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM turns WHERE run_id = ?1)",
+                (run["run_id"],),
+            )
+    return removed
+
+
+def mark_orphans(connection: Connection) -> int:
+    """Turns of processes that died become `interrupted` and keep their last draft; how many there were."""
+    marked = 0
+    for row in connection.execute(
+        "SELECT id, pid, process_start, boot_id, touched FROM turns WHERE status = 'running'"
+    ).fetchall():
+        owner = process.Owner(row["pid"], row["process_start"], row["boot_id"])
+        if process.is_gone(owner, last_sign=row["touched"]):
+            connection.execute(
+                "UPDATE turns SET status = 'interrupted', output = coalesce(raw, ''), raw = NULL, "
+                "error = 'Palaver ended before the answer did.' WHERE id = ?",
+                (row["id"],),
+            )
+            marked += 1
+    return marked
+
+
+def vacuum(connection: Connection) -> None:
+    """Give the space of deleted turns back, and with it their last traces. Not for use inside a transaction."""
+    connection.execute("INSERT INTO turns_fts (turns_fts) VALUES ('optimize')")
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _turn(connection: Connection, turn_id: int) -> Row:
+    row: Row | None = connection.execute("SELECT output, reference_set FROM turns WHERE id = ?", (turn_id,)).fetchone()
+    if row is None:
+        raise no_turn(turn_id)
+    return row
+
+
+def _insert(connection: Connection, table: str, columns: dict[str, str | int | float | None]) -> int:
+    marks = ", ".join("?" * len(columns))
+    cursor = connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values()))
+    return int(cursor.lastrowid or 0)

@@ -1,0 +1,187 @@
+"""An answer from a server is whole only if the server says so, and the key goes nowhere else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.plugins.misbehaving_server import Server, running
+
+from palaver import ContextExceeded, Delta, GenerationConfig, Message, ModelFailed, Request, UsageError
+from palaver.paths import config_file
+from palaver_openai import palaver_backends
+from palaver_openai.backend import OpenAICompatible
+from palaver_openai.backend import Server as Client
+from palaver_openai.keys import key_for
+
+ASKED = Request((Message("system", "Be brief."), Message("user", "Good day")))
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with running() as server:
+        yield server
+
+
+def client(server: Server, model: str) -> Client:
+    info = OpenAICompatible().resolve(f"openai:{server.url}#{model}")
+    assert info is not None
+    return OpenAICompatible().load(info)
+
+
+def answer(server: Server, model: str, config: GenerationConfig | None = None) -> list[Delta]:
+    asked = client(server, model)
+    try:
+        return list(asked.stream([ASKED], config or GenerationConfig(), threading.Event()))
+    finally:
+        asked.close()
+
+
+def text(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+def test_the_backend_is_offered_by_the_plugin() -> None:
+    assert [backend.name for backend in palaver_backends()] == ["openai"]
+
+
+def test_a_good_answer_streams_and_counts_its_tokens(server: Server) -> None:
+    deltas = answer(server, "good", GenerationConfig(temperature=0.5, top_k=3, seed=9, max_new_tokens=11, stop=("X",)))
+    assert text(deltas) == "Guten Tag"
+    assert deltas[-1] == Delta(finish_reason="stop", prompt_tokens=7, output_tokens=2)
+    path, _, body = server.seen[0]
+    assert path == "/v1/chat/completions"
+    assert body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Good day"}]
+    assert {key: body[key] for key in ("temperature", "top_k", "seed", "max_tokens", "stop", "stream")} == {
+        "temperature": 0.5, "top_k": 3, "seed": 9, "max_tokens": 11, "stop": ["X"], "stream": True,
+    }  # fmt: skip
+
+
+def test_an_answer_that_ran_out_of_tokens_says_so(server: Server) -> None:
+    assert answer(server, "long")[-1].finish_reason == "length"
+
+
+@pytest.mark.parametrize(("model", "kept"), [("cut", "Half an"), ("no-reason", "Looks whole.")])
+def test_a_stream_without_a_finish_reason_is_an_error_with_its_text(server: Server, model: str, kept: str) -> None:
+    deltas = answer(server, model)
+    assert text(deltas) == kept
+    assert deltas[-1].finish_reason == "error"
+    assert "without saying that it is whole" in deltas[-1].error
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "sentence"),
+    [
+        ("bad-json", ModelFailed, "not JSON"),
+        ("not-an-object", ModelFailed, "no completion"),
+        ("error-event", ModelFailed, "out of memory"),
+        ("huge-event", ModelFailed, "more than 1 MB"),
+        ("redirect", ModelFailed, "redirects are not followed"),
+        ("html", ModelFailed, "answered with text/html"),
+        ("unauthorized", ModelFailed, r"refused the key \(401\)"),
+        ("too-long", ContextExceeded, "longer than the server's model can read"),
+        ("broken", ModelFailed, "The server answered 500."),
+    ],
+)
+def test_whatever_else_a_server_does_is_one_sentence(
+    server: Server, model: str, error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        answer(server, model)
+
+
+def test_bytes_that_are_no_utf8_do_not_break_the_stream(server: Server) -> None:
+    assert text(answer(server, "bad-utf8")) == "\ufffd\ufffd"
+
+
+def test_no_server_is_a_sentence_with_its_address() -> None:
+    info = OpenAICompatible().resolve("openai:http://127.0.0.1:9/v1#x")
+    assert info is not None
+    with pytest.raises(ModelFailed, match=r"There is no server at 127\.0\.0\.1:9\."):
+        list(OpenAICompatible().load(info).stream([ASKED], GenerationConfig(), threading.Event()))
+
+
+@pytest.mark.parametrize("model", ["endless", "silent"])
+def test_cancel_ends_the_answer_at_once(server: Server, model: str) -> None:
+    cancel, asked = threading.Event(), client(server, model)
+    deltas = asked.stream([ASKED], GenerationConfig(), cancel)
+    assert next(deltas).text
+    cancel.set()
+    started = time.monotonic()
+    assert list(deltas)[-1].finish_reason == "cancelled"
+    assert time.monotonic() - started < 0.2
+    asked.close()
+
+
+def test_cancel_closes_the_connection_so_that_the_server_stops_too(server: Server) -> None:
+    cancel, asked = threading.Event(), client(server, "endless")
+    deltas = asked.stream([ASKED], GenerationConfig(), cancel)
+    next(deltas)
+    cancel.set()
+    list(deltas)
+    assert server.gone.wait(5)
+    asked.close()
+
+
+def test_several_requests_share_the_limit_and_each_ends(server: Server) -> None:
+    asked = client(server, "good")
+    deltas = list(asked.stream([ASKED] * 9, GenerationConfig(), threading.Event()))
+    assert sorted(delta.request for delta in deltas if delta.finish_reason == "stop") == list(range(9))
+    asked.close()
+
+
+def test_in_a_batch_one_refusal_does_not_take_the_others_down(server: Server) -> None:
+    asked = client(server, "broken")
+    deltas = list(asked.stream([ASKED, ASKED], GenerationConfig(), threading.Event()))
+    assert [(delta.finish_reason, delta.error) for delta in deltas] == [("error", "The server answered 500.")] * 2
+    asked.close()
+
+
+def test_the_key_goes_into_the_header_and_never_into_a_message(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALAVER_API_KEY", "sk-very-secret")
+    with pytest.raises(ModelFailed) as caught:
+        answer(server, "echo-key")
+    assert server.seen[0][1]["Authorization"] == "Bearer sk-very-secret"
+    assert "sk-very-secret" not in str(caught.value)
+    assert "(key)" in str(caught.value)
+
+
+def test_a_key_is_for_one_origin_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALAVER_API_KEY", "local")
+    monkeypatch.setenv("OPENAI_API_KEY", "theirs")
+    assert key_for("http://127.0.0.1:8080/v1") == "local"
+    assert key_for("https://api.openai.com/v1") == "theirs"
+    assert key_for("https://elsewhere.example/v1") == ""
+    monkeypatch.setenv("PALAVER_API_KEY_FOR", "https://elsewhere.example")
+    assert key_for("https://elsewhere.example/v1") == "local"
+    assert key_for("https://elsewhere.example.evil/v1") == ""
+
+
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = config_file().with_name("keys.toml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('"https://a.example" = "sk"\n', "utf-8")
+    path.chmod(0o644)
+    with pytest.raises(UsageError, match="can be read by others"):
+        key_for("https://a.example/v1")
+    path.chmod(0o600)
+    assert key_for("https://a.example/v1") == "sk"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["openai:ftp://x#m", "openai:http://x/v1", "openai:#m", "openai:https://key@x/v1#m", "openai:https://x/?k=1#m"],
+)
+def test_a_name_that_is_no_server_is_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        OpenAICompatible().resolve(name)
+
+
+def test_a_key_never_travels_unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALAVER_API_KEY", "sk")
+    monkeypatch.setenv("PALAVER_API_KEY_FOR", "http://far.example")
+    with pytest.raises(UsageError, match="unencrypted"):
+        OpenAICompatible().resolve("openai:http://far.example/v1#m")
