@@ -55,11 +55,15 @@ class Outcome:
 class Session:
     """One conversation of one user; every question becomes a row before it is asked."""
 
-    def __init__(self, registry: Registry, store: Store, *, model: str = "", kind: str = "chat") -> None:
+    def __init__(
+        self, registry: Registry, store: Store, *, model: str = "", kind: str = "chat", metrics: Sequence[str] = ()
+    ) -> None:
         self.registry = registry
         self.store = store
         self.model = model
         """The model chosen for this conversation; empty leaves it to each task."""
+        self.metrics = tuple(metrics)
+        """Metrics or families to score by; empty leaves them to each task."""
         self._kind = kind
         self._run_id: int | None = None
         self._said: list[Message] = []
@@ -160,7 +164,8 @@ class Session:
         """What `output` would score as the answer of `turn`, against its references or the ones given; logs nothing."""
         texts = tuple(reference.text for reference in turn.references) if references is None else tuple(references)
         example = Example(turn.inputs, texts, str(turn.id), turn.language)
-        return [metric.score(output, example) for metric in self.registry.metrics_for(turn.task, bool(texts))]
+        chosen = self.registry.metrics_for(turn.task, bool(texts), self.metrics)
+        return [metric.score(output, example) for metric in chosen]
 
     def baseline(self, turn: Turn) -> tuple[str, list[Score]] | None:
         """The trivial model that stands beside this turn's scores, with its own; None where there is none."""

@@ -6,6 +6,7 @@ load. The digest is kept with the file's size, time and inode: an unchanged file
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -108,9 +109,7 @@ def hash_file(
 def digest(path: Path) -> str:
     """The SHA-256 of the file, remembered until its size, time or inode changes."""
     path = path.resolve()
-    seen = path.stat()
-    identity = [seen.st_size, seen.st_mtime_ns, seen.st_ino]
-    note = paths.state_dir() / "digests" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
+    note, identity = _note_and_identity(path)
     try:
         known = json.loads(note.read_text("utf-8"))
         if known["identity"] == identity:
@@ -118,12 +117,14 @@ def digest(path: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     found = hash_file(path)
-    try:
-        paths.private_dir(note.parent)
-        replace(note, json.dumps({"path": str(path), "identity": identity, "sha256": found}).encode())
-    except OSError:  # a read-only state folder costs time at the next load, no more
-        pass
+    _remember(note, identity, found)
     return found
+
+
+def remember(path: Path, sha256: str) -> None:
+    """Note the digest of a file that has just been hashed."""
+    path = path.resolve()
+    _remember(*_note_and_identity(path), sha256)
 
 
 def verify(path: Path, *, name: str, expected: str = "") -> str:
@@ -145,3 +146,15 @@ def verify(path: Path, *, name: str, expected: str = "") -> str:
             code="model_damaged",
         )
     return found
+
+
+def _note_and_identity(path: Path) -> tuple[Path, list[int]]:
+    seen = path.stat()
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+    return paths.state_dir() / "digests" / f"{name}.json", [seen.st_size, seen.st_mtime_ns, seen.st_ino]
+
+
+def _remember(note: Path, identity: list[int], sha256: str) -> None:
+    with contextlib.suppress(OSError):  # a read-only state folder costs time at the next load, no more
+        paths.private_dir(note.parent)
+        replace(note, json.dumps({"identity": identity, "sha256": sha256}).encode())

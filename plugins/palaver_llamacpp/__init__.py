@@ -1,4 +1,4 @@
-"""GGUF models through llama.cpp, in a process of their own, and two of them that can be had from the package registry."""
+"""GGUF models through llama.cpp, in a process of their own; two of them come from the package registry."""
 
 from __future__ import annotations
 

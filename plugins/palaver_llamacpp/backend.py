@@ -1,7 +1,7 @@
 """The backend `llamacpp`: llama.cpp's server inside this process, through xllamacpp.
 
-xllamacpp always opens a listener. It gets a socket in a folder that only this user can enter, whose name is removed once
-the model is loaded, and a random key: no other program can use the model.
+xllamacpp always opens a listener. It gets a socket in a folder that only this user can enter, whose name is removed
+once the model is loaded, and a random key: no other program can use the model.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_CONTEXT = 8192
 """Tokens. Models made for more would take gigabytes of memory for it."""
 
 PREFILL_BATCH = 64
-"""Prompt tokens between two chances to cancel: about 0.2 s of a small model. 2,048 were a tenth faster when measured."""
+"""Prompt tokens between two chances to cancel: about 0.2 s of a small model. 2,048 were a tenth faster, measured."""
 
 PROMPT_CACHE_MB = 256
 """Memory for prompts of conversations that one may return to; llama.cpp's own default is 8 GB."""

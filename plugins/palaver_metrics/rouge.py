@@ -20,8 +20,12 @@ from palaver.overlap import word_pattern
 from palaver_metrics.base import CannotScore, Measured, TextMetric, mean_of
 from palaver_metrics.script import nfc, script_of
 
+LCS_CELLS = 20_000_000_000
+"""Cells of the largest table that is passed through for a length, which takes a second or two."""
 LSUM_CELLS = 800_000_000
 """Cells of the largest table that ROUGE-Lsum may keep to trace a subsequence in: one bit each, 100 MB."""
+LSUM_ROWS = 4_000_000
+"""Rows, over all pairs of lines, that ROUGE-Lsum may compute: some seconds."""
 
 _LATIN_WORD = re.compile("[a-z0-9]+")
 
@@ -71,7 +75,7 @@ class RougeL(Rouge):
     name, title, kind = "rougeL", "R-L", "ROUGE-L"
 
     def compare(self, gold: list[str], output: list[str]) -> float:
-        return _f1(lcs_length(gold, output), len(gold), len(output))
+        return _f1(_bounded_lcs(gold, output), len(gold), len(output))
 
 
 class RougeLsum(Rouge):
@@ -86,9 +90,10 @@ class RougeLsum(Rouge):
         want, have = ([tokenize(line) for line in text.split("\n") if line] for text in (gold, output))
         size_want, size_have = (sum(map(len, lines)) for lines in (want, have))
         if len(want) == len(have) == 1:  # nothing to unite, so the length is enough
-            return _f1(lcs_length(want[0], have[0]), size_want, size_have)
-        if max(map(len, want), default=0) * max(map(len, have), default=0) > LSUM_CELLS:
-            raise CannotScore("skipped: lines too long to trace")
+            return _f1(_bounded_lcs(want[0], have[0]), size_want, size_have)
+        largest = max(map(len, want), default=0) * max(map(len, have), default=0)
+        if largest > LSUM_CELLS or size_want * len(have) > LSUM_ROWS:
+            raise CannotScore("skipped: too long for ROUGE-Lsum")
         left_want = Counter(token for line in want for token in line)
         left_have = Counter(token for line in have for token in line)
         masks = [_positions(line) for line in have]
@@ -119,6 +124,12 @@ def lcs_length(first: Sequence[str], second: Sequence[str]) -> int:
         if match:
             row = ((row + match) | (row - match)) & full
     return len(first) - row.bit_count()
+
+
+def _bounded_lcs(gold: Sequence[str], output: Sequence[str]) -> int:
+    if len(gold) * len(output) > LCS_CELLS:
+        raise CannotScore("skipped: too long for a common subsequence")
+    return lcs_length(gold, output)
 
 
 def _lcs_indices(gold: Sequence[str], output: Sequence[str], positions: dict[str, int]) -> list[int]:
@@ -161,13 +172,17 @@ def _prefix(row: int, length: int) -> int:
 
 def _positions(tokens: Sequence[str]) -> dict[str, int]:
     """For each token, the integer whose bits are the places where it stands."""
+    masks: dict[str, int] = {}
+    if len(tokens) < 1024:
+        bit = 1
+        for token in tokens:
+            masks[token] = masks.get(token, 0) | bit
+            bit <<= 1
+        return masks
     places: dict[str, list[int]] = {}
     for index, token in enumerate(tokens):
         places.setdefault(token, []).append(index)
-    if len(tokens) < 4096:
-        return {token: sum(1 << index for index in found) for token, found in places.items()}
-    masks: dict[str, int] = {}
-    for token, found in places.items():  # bytes, so that a frequent word does not cost a big sum per occurrence
+    for token, found in places.items():  # in bytes: a wide integer per occurrence would make this quadratic
         bits = bytearray(found[-1] // 8 + 1)
         for index in found:
             bits[index >> 3] |= 1 << (index & 7)

@@ -14,16 +14,15 @@ _CLASSES = {
     "unspaced": "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff",  # Thai, Lao, Tibetan, Myanmar, Khmer
     "latin": "A-Za-z\u00aa\u00ba\u00c0-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\ufb00-\ufb06\uff21-\uff5a",
 }
+_SPACED = (
+    "am ar as be bg bn ckb dv el fa gu he hi hy ka kk kn ky mk ml mn mr ne or pa ps ru sa sd si ta te tg ti ug uk ur"
+)
 _BY_LANGUAGE = {
     **dict.fromkeys(("zh", "yue", "wuu", "lzh"), "han"),
     "ja": "kana",
     "ko": "hangul",
     **dict.fromkeys(("th", "lo", "km", "my", "bo", "dz"), "unspaced"),
-    **dict.fromkeys(
-        "am ar as be bg bn ckb dv el fa gu he hi hy ka kk kn ky mk ml mn mr ne or pa ps ru sa sd si ta te tg ti ug "
-        "uk ur yi".split(),
-        "other",
-    ),
+    **dict.fromkeys(_SPACED.split(), "other"),
 }
 
 

@@ -18,9 +18,7 @@ class FaultyModel:
     def __init__(self, info: ModelInfo) -> None:
         self.info = info
 
-    def stream(
-        self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
-    ) -> Iterator[Delta]:
+    def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         for index, request in enumerate(requests):
             text = request.messages[-1].content
             if text.startswith("!"):
@@ -31,9 +29,7 @@ class FaultyModel:
                     yield Delta(word + " ", request=index)
                 yield Delta(request=index, finish_reason="stop", prompt_tokens=3, output_tokens=len(text.split()))
 
-    def misbehave(
-        self, how: str, index: int, config: GenerationConfig, cancel: threading.Event
-    ) -> Iterator[Delta]:
+    def misbehave(self, how: str, index: int, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         if how == "segv":
             ctypes.string_at(0)
         elif how == "abort":

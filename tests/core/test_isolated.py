@@ -125,9 +125,7 @@ def test_killed_from_outside_while_idle_the_next_turn_just_works(model: Isolated
     assert text_of(ask(model, "still here")) == "still here "
 
 
-def test_noise_goes_to_the_log_and_not_into_the_answer(
-    model: IsolatedModel, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_noise_goes_to_the_log_and_not_into_the_answer(model: IsolatedModel, capfd: pytest.CaptureFixture[str]) -> None:
     assert text_of(ask(model, "!noise")) == "so far after the noise"
     log = model.log.read_text("utf-8", "replace")
     for line in ("from print", "from sys.stderr", "from fd 1", "from fd 2", "from a grandchild"):
@@ -335,7 +333,7 @@ def test_a_model_that_cannot_fit_is_refused_before_it_loads() -> None:
     info = dataclasses.replace(ModelInfo("vast", "faulty"), memory=2**50)
     with (
         IsolatedModel(info, module="faulty_backend") as model,
-        pytest.raises(ModelFailed, match="needs about 1125899.9 GB"),  # 2**50 / 10**9
+        pytest.raises(ModelFailed, match=r"needs about 1125899\.9 GB"),  # 2**50 / 10**9
     ):
         model.load()
     assert not model.alive

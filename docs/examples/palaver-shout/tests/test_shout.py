@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import palaver_shout
+
 from palaver import Example, GenerationConfig
 
 

