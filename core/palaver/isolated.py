@@ -7,6 +7,7 @@ come back from it is ended and replaced before the next answer.
 from __future__ import annotations
 
 import itertools
+import logging
 import queue
 import re
 import threading
@@ -112,7 +113,7 @@ class IsolatedModel:
         if life is not None:
             life.process.stop()
         if was_open:
-            self._on_state("closed")
+            self._tell("closed")
 
     def __enter__(self) -> IsolatedModel:
         return self
@@ -131,7 +132,7 @@ class IsolatedModel:
                 if frame is None and life.is_over() and (frame := life.next_frame(0)) is None:
                     if self._closed:
                         break
-                    self._on_state("died")
+                    self._tell("died")
                     raise self._died(life, "while it answered")
                 if frame is None:
                     continue
@@ -175,7 +176,7 @@ class IsolatedModel:
                 life, begun = self._begin_life(), True
                 self._life = life
         if begun:
-            self._on_state("loading")
+            self._tell("loading")
         deadline = time.monotonic() + self._load_timeout
         while not life.loaded.wait(POLL):
             if cancel.is_set():
@@ -202,16 +203,23 @@ class IsolatedModel:
         life.process.send("load", module=self._module, info=frames.encode(self._info))
         return life
 
-    def _became_ready(self, info: ModelInfo) -> None:
+    def _became_ready(self, info: ModelInfo, loaded: threading.Event) -> None:
         self._info = info
-        self._on_state("ready")
+        loaded.set()
+        self._tell("ready")
+
+    def _tell(self, state: State) -> None:
+        try:
+            self._on_state(state)
+        except Exception:  # a screen that is just closing may raise anything; the model has no part in it
+            logging.getLogger(__name__).exception("on_state failed")
 
     def _forget(self, life: _Life) -> None:
         with self._change:
             if self._life is life:
                 self._life = None
         life.process.stop()
-        self._on_state("died")
+        self._tell("died")
 
     def _died(self, life: _Life, when: str) -> ModelFailed:
         return ModelFailed(
@@ -224,7 +232,7 @@ class IsolatedModel:
 class _Life:
     """A process with what it has told so far."""
 
-    def __init__(self, log: Path, on_ready: Callable[[ModelInfo], None]) -> None:
+    def __init__(self, log: Path, on_ready: Callable[[ModelInfo, threading.Event], None]) -> None:
         self.loaded = threading.Event()
         """It is ready, or has said that it cannot be: see `error`."""
         self.error: PalaverError | None = None
@@ -307,8 +315,7 @@ class _Life:
             if kind == "done":
                 self.idle.set()
         elif kind == "ready":
-            self._on_ready(frames.decode(ModelInfo, frame["info"]))
-            self.loaded.set()
+            self._on_ready(frames.decode(ModelInfo, frame["info"]), self.loaded)
         elif kind == "error":
             self.error = _error_of(frame)
             self.loaded.set()

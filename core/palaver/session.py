@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.generate import generate
-from palaver.metric import Score
+from palaver.metric import Metric, Score
 from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Request
 from palaver.registry import Registry
 from palaver.store import Store, Turn, TurnStart
@@ -165,7 +165,7 @@ class Session:
         texts = tuple(reference.text for reference in turn.references) if references is None else tuple(references)
         example = Example(turn.inputs, texts, str(turn.id), turn.language)
         chosen = self.registry.metrics_for(turn.task, bool(texts), self.metrics)
-        return [metric.score(output, example) for metric in chosen]
+        return [_score(metric, output, example) for metric in chosen]
 
     def baseline(self, turn: Turn) -> tuple[str, list[Score]] | None:
         """The trivial model that stands beside this turn's scores, with its own; None where there is none."""
@@ -259,15 +259,8 @@ class Session:
             if example.references:
                 self.store.add_references(turn_id, example.references)
             if generation.finish_reason != "cancelled":
-                outcome = self._scored(outcome)
+                outcome = replace(outcome, turn=self.score(turn_id))
         return outcome
-
-    def _scored(self, outcome: Outcome) -> Outcome:
-        try:
-            return replace(outcome, turn=self.score(outcome.turn.id))
-        except Exception as bug:  # a metric plugin may raise anything; the answer stands
-            self.store.note(outcome.turn.id, f"not scored: {type(bug).__name__}: {bug}")
-            return replace(outcome, turn=self.store.turn(outcome.turn.id))
 
     def _finish(
         self, turn_id: int, output: str, raw: str, generation: Generation, error: PalaverError | None
@@ -309,6 +302,14 @@ def _check(task: Task, example: Example) -> None:
                 fix="give a text, @FILE, or pipe one in",
                 code="empty_input",
             )
+
+
+def _score(metric: Metric, output: str, example: Example) -> Score:
+    try:
+        return metric.score(output, example)
+    except Exception as bug:  # a metric plugin may raise anything at all; the answer stands
+        reason = f"{type(bug).__name__}: {bug}"
+        return Score(metric.name, metric.title, None, metric.title, error=f"the metric broke: {reason}")
 
 
 def _culprit(task: Task, error: Exception) -> PluginFailed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from tests.core.scripted import Scripted, ScriptedRegistry, says
 from palaver import Delta, Example, GenerationConfig, ModelFailed, Request
 from palaver.command import parse_line
 from palaver.errors import BadInput, ContextExceeded
+from palaver.metric import Score
 from palaver.session import Ask, Outcome, Session, Started
 from palaver.store import Store, TurnStart
 
@@ -205,6 +206,26 @@ def test_free_text_gets_numbers_that_need_no_reference(store: Store) -> None:
     assert values["length"] == 3
     assert values["distinct1"] == pytest.approx(2 / 3)  # one, two of three words
     assert "bleu" not in values
+
+
+class Broken:
+    name, title, family = "broken", "Broken", "broken"
+    maximum, higher_is_better, needs_references = 1.0, True, True
+
+    def score(self, output: str, example: Example) -> Score:
+        raise ZeroDivisionError("no words")
+
+    def corpus(self, stats: Sequence[float], n: int, signature: str) -> Score:
+        raise NotImplementedError
+
+
+def test_a_metric_that_breaks_is_a_reason_not_a_number_and_the_others_stand(store: Store) -> None:
+    talk = session(store, Scripted(says("a cat")))
+    talk.registry.metrics()
+    vars(talk.registry)["_metrics"]["bleu"] = Broken()
+    chrf, broken = (ask(talk, '/translate en Katze --ref "a cat"').turn.scores[i] for i in (1, 0))
+    assert chrf.value == pytest.approx(100)
+    assert (broken.value, broken.error) == (None, "the metric broke: ZeroDivisionError: no words")
 
 
 def test_a_draft_survives_when_nothing_finishes(store: Store) -> None:

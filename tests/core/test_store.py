@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,14 +42,16 @@ def start(store: Store, *, text: str = "The cat sat.", **changes: object) -> Tur
     return TurnStart(**(fields | changes))  # type: ignore[arg-type]
 
 
-def answer(store: Store, output: str = "Die Katze saß.", *, status: str = "complete", **changes: object) -> int:
+def answer(store: Store, output: str = "Die Katze saß.", *, status: str = "complete", **changes: Any) -> int:
     turn_id = store.begin_turn(start(store, **changes))
     store.finish_turn(turn_id, output=output, raw=output, status=status, generation=Generation(output, "stop"))
     return turn_id
 
 
-def score(value: float | None, *, metric: str = "chrf", stats: tuple[float, ...] = (1.0, 2.0), **more: str) -> Score:
-    return Score(metric, "chrF", value, "sentence", stats=stats, corpus_signature="corpus", **more)
+def score(
+    value: float | None, *, metric: str = "chrf", stats: tuple[float, ...] = (1.0, 2.0), error: str = ""
+) -> Score:
+    return Score(metric, "chrF", value, "sentence", stats=stats, corpus_signature="corpus", error=error)
 
 
 def raw_connection(path: Path) -> recipe.Connection:

@@ -1,19 +1,22 @@
 """Read the `console` blocks of a Markdown page, and compare what a command printed with what the page says.
 
-In a block, `$ ` begins a command and `> ` continues it; all else is its output. In the output `…` stands for anything
-on the line, and a line `...` for any number of lines. A number need not be the same one, a word must.
+In a block, `$ ` begins a command and `> ` continues it; all else is its output, stdout and stderr. There `…` stands for
+anything on the line, and a line `...` for any number of lines. How long something took and when it was may differ.
+
+In a `console model` block the answer is a model's: it must be there, its words and numbers may be others, since near
+ties of greedy decoding turn with the processor. What is said beside it must be the same but for its numbers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=indent)```\s*$", re.MULTILINE | re.DOTALL)
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_LEAST = 2
-"""Digits of a number that may differ: the `3` of `lead-3` is part of a name."""
+_TIMED = re.compile(r"\d+(?:\.\d+)?(?= m?s\b)|\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?|\b\d\d:\d\d\b")
+_NUMBER = re.compile(r"\d+(?:[.,:-]\d+)+|\d\d+|\d(?= tokens)")
+"""Else not a single digit: the `3` of `lead-3` is part of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +53,48 @@ def _split(body: list[str], first: int, *, needs_model: bool) -> Iterator[Comman
         yield Command(first + start, "\n".join(typed), expected, needs_model)
 
 
-def matches(expected: tuple[str, ...], printed: list[str]) -> bool:
-    """Whether the page tells the truth about what was printed."""
-    lines = [line.rstrip() for line in printed]
-    return _match(_trimmed(list(expected)), _trimmed(lines))
+def matches(expected: Sequence[str], printed: Sequence[str], *, varying: re.Pattern[str] = _TIMED) -> bool:
+    """Whether the page tells the truth about what was printed; what `varying` finds may be any number."""
+    return _match(_trimmed(expected), _trimmed(printed), varying)
 
 
-def _trimmed(lines: list[str]) -> list[str]:
-    while lines and not lines[-1]:
-        lines = lines[:-1]
-    while lines and not lines[0]:
-        lines = lines[1:]
-    return lines
+def matches_answer(expected: Sequence[str], answer: Sequence[str], talk: Sequence[str]) -> bool:
+    """Whether there is an answer where the page has one, and beside it the talk that the page has."""
+    return any(map(str.strip, answer)) and any(
+        matches(expected[lines:], talk, varying=_NUMBER) for lines in range(1, len(expected) + 1)
+    )
 
 
-def _match(expected: list[str], printed: list[str]) -> bool:
+def _trimmed(lines: Sequence[str]) -> list[str]:
+    kept = [line.rstrip() for line in lines]
+    while kept and not kept[-1]:
+        kept.pop()
+    while kept and not kept[0]:
+        del kept[0]
+    return kept
+
+
+def _match(expected: list[str], printed: list[str], varying: re.Pattern[str]) -> bool:
     if not expected:
         return not printed
     if expected[0] == "...":
-        return any(_match(expected[1:], printed[skipped:]) for skipped in range(len(printed) + 1))
-    return bool(printed) and _same(expected[0], printed[0]) and _match(expected[1:], printed[1:])
+        return any(_match(expected[1:], printed[skipped:], varying) for skipped in range(len(printed) + 1))
+    return bool(printed) and _same(expected[0], printed[0], varying) and _match(expected[1:], printed[1:], varying)
 
 
-def _same(expected: str, printed: str) -> bool:
-    pattern = "".join(".*" if piece == "…" else _tolerant(piece) for piece in re.split("(…)", expected))
+def _same(expected: str, printed: str, varying: re.Pattern[str]) -> bool:
+    pattern = "".join(".*" if piece == "…" else _tolerant(piece, varying) for piece in re.split("(…)", expected))
     return re.fullmatch(pattern, printed) is not None
 
 
-def _tolerant(text: str) -> str:
-    """A pattern for `text` in which longer numbers are any numbers, and runs of spaces any runs: columns move."""
+def _tolerant(text: str, varying: re.Pattern[str]) -> str:
+    """A pattern for `text` in which what varies is any number, and runs of spaces any runs: columns move."""
     made, at = "", 0
-    for number in _NUMBER.finditer(text):
-        if len(number.group()) < _LEAST:
-            continue
-        made += _spaced(text[at : number.start()]) + r"\d+(?:[.,]\d+)*"
+    for number in varying.finditer(text):
+        made += _spaced(text[at : number.start()]) + r"\d+(?:[.,: -]?\d+)*"
         at = number.end()
     return made + _spaced(text[at:])
 
 
 def _spaced(text: str) -> str:
-    return "".join(" +" if run.startswith("  ") else re.escape(run) for run in re.split(r"( {2,})", text))
+    return "".join(" {2,}" if run.startswith("  ") else re.escape(run) for run in re.split(r"( {2,})", text))

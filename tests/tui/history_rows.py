@@ -6,8 +6,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from palaver.generate import Generation
 from palaver.metric import Score
+from palaver.model import Generation
 from palaver.store import Store, TurnStart
 from palaver.store.rows import reference_set
 from palaver.store.sqlite import connect
@@ -25,9 +25,9 @@ def fill(path: Path, rows: int, *, models: int = 3) -> None:
     start = time.time() - rows * 60
     turns = (
         (
-            run, start + 60 * i, start + 60 * i, "complete", "translate", f"model-{i % models}", f"x:model-{i % models}",
+            run, start + 60 * i, start + 60 * i, "complete", "translate", f"model-{i % models}", f"x:{i % models}",
             name, "stop", 0.5, "de", "x", "palaver", "0.1", "0.1", "", 1, "", "", "{}", "{}",
-            f"Der Hund Nummer {i} schläft.", f"The dog number {i} sleeps.", reference, '{"text":"The dog sleeps."}', "[]",
+            f"Der Hund Nummer {i} schläft.", f"The dog number {i} sleeps.", reference, '{"text":"A dog sleeps."}', "[]",
         )
         for i in range(rows)
     )  # fmt: skip
@@ -40,9 +40,9 @@ def fill(path: Path, rows: int, *, models: int = 3) -> None:
         db.execute("PRAGMA synchronous=OFF")
         db.execute("BEGIN")
         db.executemany(
-            "INSERT INTO turns (run_id, created, touched, status, task, model, model_ref, reference_set, finish_reason, "
-            "seconds, language, backend, plugin, plugin_version, palaver_version, model_digest, pid, process_start, "
-            "boot_id, options, config, output, input_text, reference_text, inputs, prompt) "
+            "INSERT INTO turns (run_id, created, touched, status, task, model, model_ref, reference_set, "
+            "finish_reason, seconds, language, backend, plugin, plugin_version, palaver_version, model_digest, pid, "
+            "process_start, boot_id, options, config, output, input_text, reference_text, inputs, prompt) "
             f"VALUES ({', '.join('?' * 26)})",
             turns,
         )
@@ -86,9 +86,8 @@ def add(
     )
     turn_id = store.begin_turn(start)
     if status != "running":
-        store.finish_turn(
-            turn_id, output=output, raw=output, status=status, generation=Generation(output, "stop", seconds=0.84), error=error
-        )  # fmt: skip
+        generation = Generation(output, "stop", seconds=0.84)
+        store.finish_turn(turn_id, output=output, raw=output, status=status, generation=generation, error=error)
     if references:
         store.add_references(turn_id, references)
     if scores:

@@ -6,7 +6,6 @@ import dataclasses
 import sys
 import time
 from collections.abc import Mapping, Sequence
-
 from typing import TYPE_CHECKING, TextIO
 
 from palaver.cli.output import Progress, is_capable, is_terminal, write
@@ -15,7 +14,6 @@ from palaver.cli.stop import Stop
 from palaver.cli.tasks import Invocation
 from palaver.command import build, decode
 from palaver.errors import BadInput, PalaverError, UsageError
-
 from palaver.metric import Score, Span
 from palaver.present import format_score, format_scores, format_seconds
 from palaver.session import Ask, Outcome, Session, Started
@@ -253,5 +251,3 @@ class Live:
         if now - self._drawn > 0.1:
             self._drawn = now
             self._progress.show(f"{self._model} · writing · {self._count} characters · {now - self._started:.1f} s")
-
-

@@ -207,5 +207,3 @@ def _forget_stdout() -> None:
     """Let nothing more be written to a pipe without a reader, least of all when the interpreter ends."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-

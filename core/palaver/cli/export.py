@@ -43,12 +43,11 @@ def export_to_file(turns: Iterable[Turn], form: str, target: str, *, is_forced: 
     draft = ""
     try:
         handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mkstemp gives 0600
-        with open(handle, "w", encoding="utf-8", errors="replace", newline="") as out:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as out:
             written = export_turns(turns, form, out)
-        if is_forced:
-            Path(draft).replace(path)
-        else:
-            os.link(draft, path)  # unlike a rename it never replaces what has come meanwhile
+        if not is_forced:
+            path.touch(0o600, exist_ok=False)  # what has come meanwhile is not replaced
+        Path(draft).replace(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror or error}.", code="unwritable_file") from error
     finally:

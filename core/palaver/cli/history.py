@@ -17,11 +17,15 @@ from palaver.present import format_value
 if TYPE_CHECKING:
     from palaver.store import Filter, TurnLine
 
+    NumberType = click.ParamType[int]
+else:
+    NumberType = click.ParamType  # not generic before click 8.4
+
 SHOWN = 20
 """Turns that a list has unless told otherwise."""
 
 
-class TurnNumber(click.ParamType):
+class TurnNumber(NumberType):
     """`12` or `#12`."""
 
     name = "ID"

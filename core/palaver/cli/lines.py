@@ -161,4 +161,3 @@ class _Progress:
 
     def clear(self) -> None:
         self._line.clear()
-

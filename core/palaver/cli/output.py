@@ -20,6 +20,8 @@ Color = Literal["auto", "always", "never"]
 PIPE_WIDTH = 80
 """Columns of a table that nobody's terminal limits."""
 
+_PROSE = 16
+
 _SGR: dict[str, str] = {"bold": "1", "dim": "2", "underline": "4", "bold underline": "1;4"}
 
 # Marks are typography, not colour: they survive NO_COLOR, paper and colour blindness.
@@ -167,22 +169,26 @@ def report(error: PalaverError, *, as_json: bool) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> str:
-    """Rows under their headings, aligned by terminal cells; the widest columns are cut so that a row fits the line."""
+    """Rows under their headings, aligned by terminal cells; cut where a row would not fit the line."""
     safe = [[safe_line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(cells(row[index]) for row in safe) for index in range(len(head))]
     _narrow(widths, width())
     lines = []
     for row in safe:
-        fitted = [_fit(cell, limit, index in right) for index, (cell, limit) in enumerate(zip(row, widths, strict=True))]
+        fitted = [
+            _fit(cell, limit, index in right) for index, (cell, limit) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(fitted).rstrip())
     return "\n".join(lines)
 
 
 def _narrow(widths: list[int], total: int) -> None:
-    """Narrow the widest columns until all fit with two spaces between them."""
-    while sum(widths) + 2 * (len(widths) - 1) > total and max(widths) > 4:
-        widest = widths.index(max(widths))
+    """Cut the last column, which is prose, down to a few words, then whichever is widest."""
+    over = sum(widths) + 2 * (len(widths) - 1) - total
+    while over > 0 and max(widths) > 4:
+        widest = -1 if widths[-1] > _PROSE else widths.index(max(widths))
         widths[widest] -= 1
+        over -= 1
 
 
 def _fit(cell: str, limit: int, is_right: bool) -> str:

@@ -74,8 +74,9 @@ class Program:
             Session(self.registry, store, kind="task").record_failure(task, text, error)
 
 
-pass_program: Callable[[F], F] = cast(Any, click.make_pass_decorator(Program, ensure=True))
-"""Gives a command the Program as its first argument."""
+def pass_program(command: F) -> F:
+    """Gives a command the Program as its first argument."""
+    return cast(F, click.make_pass_decorator(Program, ensure=True)(command))
 
 
 def color_option(command: F) -> F:

@@ -38,4 +38,5 @@ command = Tasks(
     "run",
     help="Run a task by its name; `palaver translate` is short for `palaver run translate`.",
     subcommand_metavar="TASK [INPUT]... [OPTIONS]",
+    no_args_is_help=False,
 )

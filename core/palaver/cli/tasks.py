@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import click
@@ -81,7 +81,7 @@ _SHARED = (
     click.option("--lines", "is_by_line", is_flag=True, help="One input a line, one output line each, in order."),
     click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the answer."),
     click.option("--jsonl", "is_jsonl", is_flag=True, help="The same, one object a line, for --lines."),
-    click.option("--no-log", "is_kept", flag_value=False, default=True, help="Leave nothing in history."),
+    click.option("--no-log", "is_unlogged", is_flag=True, help="Leave nothing in history."),
     click.option("--quiet", "is_quiet", is_flag=True, help="Nothing on stderr but errors."),
     color_option,
 )
@@ -115,6 +115,7 @@ def _perform(task: type[Task]) -> Callable[..., None]:
     def perform(
         context: click.Context,
         program: Program,
+        /,
         words: tuple[str, ...],
         model: str,
         pairs: tuple[str, ...],
@@ -123,7 +124,7 @@ def _perform(task: type[Task]) -> Callable[..., None]:
         is_by_line: bool,
         is_json: bool,
         is_jsonl: bool,
-        is_kept: bool,
+        is_unlogged: bool,
         is_quiet: bool,
         **flags: str | None,
     ) -> None:
@@ -134,7 +135,7 @@ def _perform(task: type[Task]) -> Callable[..., None]:
         try:
             options = {name: value for name, value in flags.items() if value is not None} | _pairs(pairs)
         except UsageError as error:
-            program.record_failure(task.name, " ".join(written), error, is_kept=is_kept)
+            program.record_failure(task.name, " ".join(written), error, is_kept=not is_unlogged)
             raise
         wanted = Invocation(
             task,
@@ -142,7 +143,7 @@ def _perform(task: type[Task]) -> Callable[..., None]:
             tuple(name.strip() for one in metrics for name in one.split(",") if name.strip()),
             is_json or is_jsonl,
             is_by_line,
-            is_kept,
+            not is_unlogged,
             written,
         )
         context.exit(answer(program, wanted, stdin=sys.stdin))
@@ -150,7 +151,7 @@ def _perform(task: type[Task]) -> Callable[..., None]:
     return perform
 
 
-def _pairs(pairs: tuple[str, ...]) -> Mapping[str, str]:
+def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

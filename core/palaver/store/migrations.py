@@ -84,10 +84,12 @@ _RECORD_TURNS = (
         inputs TEXT NOT NULL,
         prompt TEXT NOT NULL
     ) STRICT""",
+    # What lists narrow down by, in the order of the list and without the texts: a hundredth of the table's pages.
+    "CREATE INDEX turns_in_order ON turns (id, created, status, task, model, rating, reference_set)",
     "CREATE INDEX turns_by_run ON turns (run_id)",
     "CREATE INDEX turns_by_parent ON turns (parent_id) WHERE parent_id IS NOT NULL",
-    "CREATE INDEX turns_by_task ON turns (task)",
-    "CREATE INDEX turns_by_model ON turns (model, task)",
+    "CREATE INDEX turns_by_task ON turns (task, id, model, status)",
+    "CREATE INDEX turns_by_model ON turns (model, id, task, status)",
     "CREATE INDEX turns_by_time ON turns (created)",
     "CREATE INDEX turns_by_status ON turns (status)",
     "CREATE INDEX turns_by_rating ON turns (rating) WHERE rating IS NOT NULL",
@@ -131,21 +133,24 @@ _RECORD_TURNS = (
 )
 
 _SEARCH_TEXT = (
+    # A turn enters the index when it is finished: to index the question first would be to index it three times.
+    """CREATE VIEW searched AS
+        SELECT id, input_text, output, reference_text, note FROM turns WHERE status != 'running'""",
     """CREATE VIRTUAL TABLE turns_fts USING fts5(
-        input_text, output, reference_text, note, content='turns', content_rowid='id', tokenize='trigram')""",
-    """CREATE TRIGGER turns_fts_insert AFTER INSERT ON turns BEGIN
+        input_text, output, reference_text, note, content='searched', content_rowid='id', tokenize='trigram')""",
+    """CREATE TRIGGER turns_fts_insert AFTER INSERT ON turns WHEN new.status != 'running' BEGIN
         INSERT INTO turns_fts (rowid, input_text, output, reference_text, note)
         VALUES (new.id, new.input_text, new.output, new.reference_text, new.note);
     END""",
-    """CREATE TRIGGER turns_fts_delete AFTER DELETE ON turns BEGIN
+    """CREATE TRIGGER turns_fts_delete AFTER DELETE ON turns WHEN old.status != 'running' BEGIN
         INSERT INTO turns_fts (turns_fts, rowid, input_text, output, reference_text, note)
         VALUES ('delete', old.id, old.input_text, old.output, old.reference_text, old.note);
     END""",
-    """CREATE TRIGGER turns_fts_update AFTER UPDATE OF input_text, output, reference_text, note ON turns BEGIN
+    """CREATE TRIGGER turns_fts_update AFTER UPDATE OF status, input_text, output, reference_text, note ON turns BEGIN
         INSERT INTO turns_fts (turns_fts, rowid, input_text, output, reference_text, note)
-        VALUES ('delete', old.id, old.input_text, old.output, old.reference_text, old.note);
+        SELECT 'delete', old.id, old.input_text, old.output, old.reference_text, old.note WHERE old.status != 'running';
         INSERT INTO turns_fts (rowid, input_text, output, reference_text, note)
-        VALUES (new.id, new.input_text, new.output, new.reference_text, new.note);
+        SELECT new.id, new.input_text, new.output, new.reference_text, new.note WHERE new.status != 'running';
     END""",
     "INSERT INTO turns_fts (turns_fts) VALUES ('rebuild')",
 )

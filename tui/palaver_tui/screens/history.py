@@ -1,4 +1,4 @@
-"""The History screen: every turn there ever was, found by a filter, shown in full, scored, rated and taken elsewhere."""
+"""The History screen: every turn there ever was, found by a filter, shown in full, scored, rated, exported."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import json
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -25,6 +26,8 @@ from palaver.store import FORMATS, STATUSES, Filter, export_turns, parse_filter
 from palaver.terminal import cells, safe_line
 from palaver_tui.screens.turn_rows import LAYOUTS, Trend, table_row, trends, turn_detail
 from palaver_tui.widgets.filter_box import FilterBox
+from palaver_tui.widgets.footer import Footer, Hint
+from palaver_tui.widgets.header import Header
 from palaver_tui.widgets.table import Row, Table
 from palaver_tui.widgets.text import Text, styled
 from palaver_tui.widgets.turn_detail import Detail, TurnDetail
@@ -46,8 +49,8 @@ class HistoryScreen(Screen[None]):
     """All turns, newest first."""
 
     CSS_PATH = "history.tcss"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (72, "-medium"), (104, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (24, "-normal"), (32, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-medium"), (104, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     BINDINGS = [
         Binding("slash", "filter", "filter", id="history.filter"),
         Binding("r", "reference", "reference", id="history.reference"),
@@ -69,17 +72,17 @@ class HistoryScreen(Screen[None]):
         self._deleted: list[frozenset[int]] = []
         """What `d` took away and `u` brings back, the last one last; gone for good when the screen is left."""
         self._asked: Asked = ""
-        self._scales: dict[str, float] = {}
         self._trend: tuple[str, list[Trend]] = ("", [])
         self._writing = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
+        yield Header("History")
         with Horizontal(id="filter-row"):
             yield Text("/", id="filter-sign")
             yield FilterBox(placeholder="words, task:translate model:name* chrf<50 since:7d is:failed", id="filter")
-            yield Text(id="count")
-        yield Text(id="problem")
-        yield Text(id="trend")
+            yield Text(id="count", classes="-empty")
+        yield Text(id="problem", classes="-empty")
+        yield Text(id="trend", classes="-empty")
         yield Table(LAYOUTS, id="turns")
         yield Text(id="empty")
         yield TurnDetail(id="detail")
@@ -87,8 +90,9 @@ class HistoryScreen(Screen[None]):
             with Horizontal(id="ask-row"):
                 yield Text(id="ask-label")
                 yield Input(compact=True, id="ask")
-            yield Text(id="said")
+            yield Text(id="said", classes="-empty")
             yield Text(id="command")
+        yield Footer(_HINTS)
 
     def on_mount(self) -> None:
         self._table.focus()
@@ -123,7 +127,8 @@ class HistoryScreen(Screen[None]):
     def command(self) -> str:
         """The command line that lists the same turns."""
         text = " ".join(self._filter.text.split())
-        return "palaver history list" + (f" {shlex.quote(text)}" if text else "")
+        dashes = " --" if text.startswith("-") else ""
+        return f"palaver history list{dashes} {shlex.quote(text)}" if text else "palaver history list"
 
     def _show_all(self, *, at: int | None = None) -> None:
         self._table.show(partial(self._rows, self._query), at=at)
@@ -134,12 +139,7 @@ class HistoryScreen(Screen[None]):
         """A page for the table, in its thread."""
         lines = self._store.page(query, before=before, after=after, limit=limit)
         now = datetime.now()
-        return [table_row(line, self._known_scales(), now) for line in lines]
-
-    def _known_scales(self) -> dict[str, float]:
-        if not self._scales:
-            self._scales = {metric.title: metric.maximum for metric in self._session.registry.metrics().values()}
-        return self._scales
+        return [table_row(line, now) for line in lines]
 
     @work(exclusive=True, group="count")
     async def _count(self, query: Filter) -> None:
@@ -151,12 +151,15 @@ class HistoryScreen(Screen[None]):
             self._say(str(error), "$error")
             return
         most = "+" if found >= COUNTED else ""
+        self.query_one(Header).state = f"{total:,} turn{'' if total == 1 else 's'} · {self._store.path.name}"
         is_all = not self._filter and not self._deleted
-        words = [f"{total:,} turn{'' if total == 1 else 's'}"] if is_all else [f"{found:,}{most} of {total:,}"]
+        words = [] if is_all else [f"{found:,}{most} of {total:,}"]
         if marks := self._table.marks:
             words.insert(0, f"{len(marks)} marked")
-        self.query_one("#count", Text).show(" · ".join(words))
-        self._trend = trends(newest, self._known_scales())
+        count = self.query_one("#count", Text)
+        count.set_class(not words, "-empty")
+        count.show(" · ".join(words))
+        self._trend = trends(newest)
         self._draw_trend()
 
     def _draw_trend(self) -> None:
@@ -191,7 +194,7 @@ class HistoryScreen(Screen[None]):
         if not event.rows and (self._filter or self._deleted):
             sentence = "No turn is like that; / changes the filter."
         elif not event.rows:
-            sentence = "Nothing has been asked yet: esc leads to the chat, and whatever you ask there becomes a row here."
+            sentence = "Nothing has been asked yet: press esc, and what you ask in the chat becomes a row here."
         self.set_class(not event.rows, "-nothing")
         self.query_one("#empty", Text).show(sentence)
 
@@ -222,7 +225,7 @@ class HistoryScreen(Screen[None]):
 
     def _detail(self, turn_id: int) -> Detail | None:
         try:
-            return turn_detail(self._store.turn(turn_id), self._known_scales())
+            return turn_detail(self._store.turn(turn_id))
         except NotFound:  # another process deleted it
             return None
 
@@ -246,7 +249,8 @@ class HistoryScreen(Screen[None]):
     @work(exclusive=True, group="typing")
     async def _apply_soon(self) -> None:
         await asyncio.sleep(TYPING_SECONDS)
-        self._apply()
+        if not self.query_one(FilterBox).value.endswith(_HALF):
+            self._apply()
 
     @on(Input.Submitted, "#filter")
     def _submitted(self) -> None:
@@ -282,7 +286,7 @@ class HistoryScreen(Screen[None]):
 
     def action_note(self) -> None:
         """Ask for a note on the turn under the cursor."""
-        self._ask("note", self._shown.note if self._shown else "")
+        self._ask("note", safe_line(self._shown.note) if self._shown else "")
 
     def action_export(self) -> None:
         """Ask where the marked turns go, or all that the filter finds."""
@@ -298,7 +302,7 @@ class HistoryScreen(Screen[None]):
         self.add_class("-asking")
         box = self.query_one("#ask", Input)
         box.value = value
-        box.placeholder = _HINTS[what]
+        box.placeholder = _MEANT[what]
         box.focus()
 
     def _stop_asking(self) -> None:
@@ -312,7 +316,7 @@ class HistoryScreen(Screen[None]):
         if self._asked == "reference":
             self._change(turn_id, lambda: self._add_reference(turn_id, text))
         elif self._asked == "note":
-            self._change(turn_id, lambda: self._store.note(turn_id, text.strip()) or "noted")
+            self._change(turn_id, lambda: self._note(turn_id, text.strip()))
         elif self._asked == "export":
             marks = self._table.marks
             chosen = Filter().and_where(_IN, json.dumps(sorted(marks))) if marks else self._query
@@ -322,6 +326,10 @@ class HistoryScreen(Screen[None]):
         turn = self._session.add_references(turn_id, [read_text(text)])
         failed = [score for score in turn.scores if score.error]
         return f"not scored by {failed[0].title}: {failed[0].error}" if failed else f"#{turn_id} scored"
+
+    def _note(self, turn_id: int, text: str) -> str:
+        self._store.note(turn_id, text)
+        return f"#{turn_id} noted" if text else f"note of #{turn_id} removed"
 
     @work(group="write")
     async def _change(self, turn_id: int, change: Callable[[], str]) -> None:
@@ -337,7 +345,7 @@ class HistoryScreen(Screen[None]):
                 self._say(f"A metric broke: {type(error).__name__}: {error}", "$error")
                 return
         for line in lines:
-            self._table.put(table_row(line, self._known_scales(), datetime.now()))
+            self._table.put(table_row(line, datetime.now()))
         if self._table.cursor == turn_id:
             self._read(turn_id)
         self._say(said)
@@ -349,8 +357,11 @@ class HistoryScreen(Screen[None]):
     def action_rate(self, stars: int) -> None:
         """Rate the turn under the cursor; 0 takes the rating back."""
         if (turn_id := self._table.cursor) is not None:
-            said = f"#{turn_id} {'★' * stars or 'unrated'}"
-            self._change(turn_id, lambda: self._store.rate(turn_id, stars or None) or said)
+            self._change(turn_id, lambda: self._rate(turn_id, stars))
+
+    def _rate(self, turn_id: int, stars: int) -> str:
+        self._store.rate(turn_id, stars or None)
+        return f"#{turn_id} {'★' * stars or 'unrated'}"
 
     def action_delete(self) -> None:
         """Delete the marked turns, or the one under the cursor; `u` brings them back until the screen is left."""
@@ -378,7 +389,8 @@ class HistoryScreen(Screen[None]):
         turns = [turn for chosen in self._deleted for turn in chosen]
         self._deleted.clear()
         if turns:
-            self._store.delete(turns)
+            with suppress(PalaverError):  # what could not be deleted is still there to be seen
+                self._store.delete(turns)
 
     def action_copy(self) -> None:
         """Copy the output of the turn under the cursor."""
@@ -406,9 +418,21 @@ class HistoryScreen(Screen[None]):
             self.app.pop_screen()
 
 
+_HALF = (":", "<", ">", "=", "-", '"')
+"""What ends like this is still being typed."""
 _NOT_IN = "t.id NOT IN (SELECT value FROM json_each(?))"
 _IN = "t.id IN (SELECT value FROM json_each(?))"
-_HINTS = {
+_HINTS = (
+    Hint("/", "filter", 1),
+    Hint("enter", "open", 2),
+    Hint("r", "reference", 3),
+    Hint("1–5", "rate", 5),
+    Hint("a", "note", 6),
+    Hint("e", "export", 7),
+    Hint("esc", "back", 4),
+    Hint("F1", "help", 8),
+)
+_MEANT = {
     "reference": "the answer you would have wanted, or @file; enter scores, esc leaves",
     "note": "enter keeps it, empty removes it",
     "export": f"a file ending in {', '.join('.' + one for one in FORMATS)}",

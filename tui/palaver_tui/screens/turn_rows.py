@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from palaver.overlap import mark
+from palaver.present import format_seconds, format_value
 from palaver.store import Turn, TurnLine
 from palaver_tui.widgets.table import Cell, Column, Layout, Row
 from palaver_tui.widgets.turn_detail import LONGEST, Detail, ScoreLine
@@ -16,8 +17,8 @@ _WHEN = Column("when", "when", 5)
 _TASK = Column("task", "task", 9)
 _MODEL = Column("model", "model", 16)
 _OUTPUT = Column("output", "output")
-_MAIN = Column("main", "main", 12)
-_SECOND = Column("second", "second", 12)
+_MAIN = Column("main", "main", 11)
+_SECOND = Column("second", "second", 11)
 _RATING = Column("rating", "rating", 6)
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -55,15 +56,8 @@ class Trend:
     latest: str
 
 
-def number(value: float | None, maximum: float) -> str:
-    """A score on its metric's own scale: one decimal, or three where 1 is the best; a dash where there is none."""
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if maximum == 1 else f"{value:,.1f}"
-
-
-def table_row(line: TurnLine, scales: Mapping[str, float], now: datetime) -> Row:
-    """A turn as a row; `scales` has the maximum of each metric by its title."""
+def table_row(line: TurnLine, now: datetime) -> Row:
+    """A turn as a row of the table."""
     word = _STATUS.get(line.status, "")
     if line.status == "failed":
         output = Cell(f"{word}: {line.error}" if line.error else word, "error")
@@ -71,7 +65,7 @@ def table_row(line: TurnLine, scales: Mapping[str, float], now: datetime) -> Row
         output = Cell(f"{word} · {line.output_start}" if line.output_start else word, "muted")
     else:
         output = Cell(line.output_start or "(empty)", "" if line.output_start else "muted")
-    main = _score_cell(line.main, scales)
+    main = _score_cell(line.main)
     if line.main is None and line.status in ("complete", "truncated"):
         main = Cell("no ref", "muted")
     return Row(
@@ -82,17 +76,14 @@ def table_row(line: TurnLine, scales: Mapping[str, float], now: datetime) -> Row
             "model": Cell(line.model),
             "output": output,
             "main": main,
-            "second": _score_cell(line.second, scales),
+            "second": _score_cell(line.second),
             "rating": Cell("★" * (line.rating or 0)),
         },
     )
 
 
-def _score_cell(score: tuple[str, float | None] | None, scales: Mapping[str, float]) -> Cell:
-    if score is None:
-        return Cell("")
-    title, value = score
-    return Cell(title, number=number(value, scales.get(title, 100.0)))
+def _score_cell(score: tuple[str, float | None] | None) -> Cell:
+    return Cell("") if score is None else Cell(score[0], number=format_value(*score))
 
 
 def when(created: float, now: datetime) -> str:
@@ -105,7 +96,7 @@ def when(created: float, now: datetime) -> str:
     return f"{then:%m-%d}" if then.year == now.year else f"{then:%y-%m}"
 
 
-def turn_detail(turn: Turn, scales: Mapping[str, float]) -> Detail:
+def turn_detail(turn: Turn) -> Detail:
     """A turn in full, with what its output shares with the references."""
     references = tuple(reference.text for reference in turn.references)
     said = f"! failed: {turn.error}" if turn.status == "failed" else _PROBLEMS.get(turn.status, "")
@@ -119,8 +110,8 @@ def turn_detail(turn: Turn, scales: Mapping[str, float]) -> Detail:
         scores=tuple(
             ScoreLine(
                 one.title,
-                number(one.value, scales.get(one.title, 100.0)),
-                one.signature or (f"not scored: {one.error}" if one.error else ""),
+                format_value(one.metric, one.value),
+                one.signature or (f"{one.title} not scored: {one.error}" if one.error else ""),
             )
             for one in turn.scores
         ),
@@ -137,14 +128,14 @@ def _head(turn: Turn) -> str:
     parts = [
         turn.model,
         f"{datetime.fromtimestamp(turn.created):%Y-%m-%d %H:%M:%S}",
-        f"{turn.seconds:.2f} s" if turn.seconds is not None else "",
+        format_seconds(turn.seconds) if turn.seconds is not None else "",
         f"seed {turn.config.seed}",
         f"plugin {turn.plugin} {turn.plugin_version}".rstrip() if turn.plugin else "",
     ]
     return f"{turn.task}{languages}  " + " · ".join(part for part in parts if part)
 
 
-def trends(lines: Sequence[TurnLine], scales: Mapping[str, float]) -> tuple[str, list[Trend]]:
+def trends(lines: Sequence[TurnLine]) -> tuple[str, list[Trend]]:
     """Title of the main score that most of these turns have, and its mean a day for each model, the busiest first.
 
     Nothing when no model has two days to compare.
@@ -169,7 +160,7 @@ def trends(lines: Sequence[TurnLine], scales: Mapping[str, float]) -> tuple[str,
         Trend(
             model,
             "".join(BARS[round((value - low) / step)] for value in means[model]),
-            number(means[model][-1], scales.get(title, 100.0)),
+            format_value(title, means[model][-1]),
         )
         for model in busiest
     ]

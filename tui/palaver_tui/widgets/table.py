@@ -75,6 +75,15 @@ class Source(Protocol):
 class Table(Widget, can_focus=True):
     """Rows from a Source, a cursor and marks."""
 
+    DEFAULT_CSS = """
+    Table {
+        .table--title { color: $muted; }
+        .table--cursor { background: $boost; text-style: bold; }
+        .table--sign { color: $accent; }
+        .table--muted { color: $muted; }
+        .table--error { color: $error; }
+    }
+    """
     COMPONENT_CLASSES = {"table--title", "table--cursor", "table--sign", "table--muted", "table--error"}
     BINDINGS = [
         Binding("down,j", "move(1)", "next", show=False, id="table.down"),
@@ -126,7 +135,7 @@ class Table(Widget, can_focus=True):
         self._owed = 0
         """Steps asked for that led beyond the rows held; taken when the next page is there."""
         self._is_start = self._is_end = True
-        self._is_loading = False
+        self._is_loading = self._is_replacing = False
         self._marks: set[int] = set()
 
     @property
@@ -156,14 +165,6 @@ class Table(Widget, can_focus=True):
                 self._rows[index] = row
                 self.refresh()
 
-    def remove_rows(self, ids: frozenset[int]) -> None:
-        """Take rows out of view; the cursor goes to the next one that stays."""
-        above = sum(row.id in ids for row in self._rows[: self._cursor])
-        self._rows = [row for row in self._rows if row.id not in ids]
-        self._cursor -= above
-        self.unmark(ids)
-        self._place(self._cursor)
-
     def unmark(self, ids: frozenset[int]) -> None:
         """Take marks away."""
         if self._marks & ids:
@@ -179,13 +180,16 @@ class Table(Widget, can_focus=True):
         if source is None:
             return
         self._is_loading = True
+        self._is_replacing = what in ("first", "last", "around")
+        if self._is_replacing:
+            self._owed = 0
         try:
             rows = await asyncio.to_thread(_fetch, source, what, at)
         except PalaverError as error:
-            self._is_loading = False
+            self._is_loading = self._is_replacing = False
             self.post_message(self.Failed(error))
             return
-        self._is_loading = False
+        self._is_loading = self._is_replacing = False
         self._take(what, at, rows)
 
     def _take(self, what: str, at: int | None, rows: list[Row]) -> None:
@@ -203,7 +207,7 @@ class Table(Widget, can_focus=True):
                 del self._rows[KEEP:]
                 self._is_end = False
         else:
-            self._rows, self._owed = rows, 0
+            self._rows = rows
             # A full answer may have more behind it; the extra fetch that finds nothing is cheap.
             self._is_start = what == "first" or (what == "last" and len(rows) < PAGE)
             self._is_end = what == "last" or (what == "first" and len(rows) < PAGE)
@@ -227,6 +231,12 @@ class Table(Widget, can_focus=True):
     def _height(self) -> int:
         return max(1, self.size.height - 1)
 
+    def _move(self, step: int) -> None:
+        if self._is_replacing:  # other rows are on their way: typed ahead, it counts for these
+            self._owed += step
+        else:
+            self._place(self._cursor + step)
+
     def _place(self, wanted: int, *, is_new: bool = False) -> None:
         before, last = self.cursor, max(0, len(self._rows) - 1)
         self._cursor = min(max(wanted, 0), last)
@@ -241,12 +251,13 @@ class Table(Widget, can_focus=True):
 
     def action_move(self, step: int) -> None:
         """Move the cursor by some rows."""
-        self._place(self._cursor + step)
+        self._move(step)
 
     def action_page(self, step: int) -> None:
         """Move the cursor by some screens."""
-        self._top += step * (self._height - 1)
-        self._place(self._cursor + step * (self._height - 1))
+        if not self._is_replacing:
+            self._top += step * (self._height - 1)
+        self._move(step * (self._height - 1))
 
     def action_first(self) -> None:
         """Go to the row with the highest id."""
@@ -267,7 +278,7 @@ class Table(Widget, can_focus=True):
         if (row := self.cursor) is not None:
             self._marks ^= {row}
             self.post_message(self.Marked(self.marks))
-            self._place(self._cursor + 1)
+            self._move(1)
 
     def action_open(self) -> None:
         """Say that the row under the cursor is wanted in full."""
@@ -284,11 +295,11 @@ class Table(Widget, can_focus=True):
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
-        self._place(self._cursor + 3)
+        self._move(3)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
-        self._place(self._cursor - 3)
+        self._move(-3)
 
     def on_resize(self) -> None:
         self._place(self._cursor)

@@ -71,6 +71,22 @@ class Field(Horizontal):
 class TurnDetail(VerticalScroll):
     """A turn's details, a field below the other; scrolls when they are long."""
 
+    DEFAULT_CSS = """
+    TurnDetail {
+        scrollbar-size-vertical: 1;
+        scrollbar-color: $hairline;
+        scrollbar-color-hover: $muted;
+        scrollbar-color-active: $muted;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+        .field { height: auto; }
+        .label { width: 9; color: $muted; }
+        .body { width: 1fr; max-width: 92; height: auto; }
+        #detail-head { .label { color: $accent; } .body { max-width: 100%; } }
+        #detail-input, #detail-scores, #detail-problem { margin: 1 0 0 0; }
+    }
+    """
     FIELDS = ("head", "input", "output", "problem", "ref", "scores", "rating", "note", "tags")
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -148,5 +164,5 @@ def _scores(scores: Sequence[ScoreLine]) -> Content:
     if not scores:
         return Content("")
     numbers = [styled((score.title, "bold"), f" {score.value}") for score in scores]
-    signatures = [styled((f"{score.title}  {score.signature}", "$muted")) for score in scores if score.signature]
+    signatures = [styled((score.signature, "$muted")) for score in scores if score.signature]
     return Content("\n").join([Content("   ").join(numbers), *signatures])

@@ -1,0 +1,232 @@
+"""`palaver models`: what can answer, what is on this machine, and how to get the rest."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from palaver.cli.output import Output, Progress, table
+from palaver.cli.program import Program, color_option, json_option, pass_program
+from palaver.errors import BadInput, PalaverError
+from palaver.paths import models_dir
+from palaver.present import format_seconds, format_size
+
+if TYPE_CHECKING:
+    from palaver.model import ModelInfo
+    from palaver.pull import PullProgress
+    from palaver.registry import Registry
+
+REPORT_SECONDS = 10.0
+"""Between two lines of progress where there is no terminal; a quarter of the way is told at once."""
+
+
+@click.group("models", invoke_without_command=True)
+@color_option
+@click.pass_context
+def command(context: click.Context) -> None:
+    """See which models there are, and download them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_models, as_json=False)
+
+
+@command.command("list")
+@json_option
+@color_option
+@pass_program
+def list_models(program: Program, as_json: bool) -> None:
+    """List the models: state, size, licence, and the tasks they do, with * those they do well."""
+    registry = program.registry
+    found = registry.models()
+    if as_json:
+        records = [model_record(registry, info) for info in found]
+        program.output.record({"schema": "palaver.models/1", "models": records})
+        return
+    rows = [(info.name, state(registry, info), _size(info), info.licence, _tasks(info)) for info in found]
+    if rows:
+        program.output.show(table(("model", "state", "size", "licence", "tasks"), rows, right={2}))
+    else:
+        program.output.talk("No plugin provides a model.")
+
+
+def state(registry: Registry, info: ModelInfo) -> str:
+    """Whether it can be used now."""
+    if info.is_baseline:
+        return "baseline"
+    return "● installed" if registry.is_installed(info) else "↓ not downloaded"
+
+
+def _tasks(info: ModelInfo) -> str:
+    others = ["any" if name == "*" else name for name in info.tasks if name not in info.good_at]
+    return " ".join([*(f"{name}*" for name in info.good_at), *others]) or "any"
+
+
+def _size(info: ModelInfo) -> str:
+    size = sum(file.size for file in info.files)
+    return format_size(size) if size else "–"
+
+
+def model_record(registry: Registry, info: ModelInfo) -> Mapping[str, object]:
+    """A model as JSON has it."""
+    return {
+        "name": info.name,
+        "ref": info.ref,
+        "title": info.title,
+        "installed": registry.is_installed(info),
+        "baseline": info.is_baseline,
+        "tasks": list(info.tasks),
+        "good_at": list(info.good_at),
+        "context": info.context,
+        "licence": info.licence,
+        "description": info.description,
+        "download_bytes": info.download_size,
+        "memory_bytes": info.memory,
+        "path": info.path,
+        "digest": info.digest,
+        "files": [{"name": file.name, "sha256": file.sha256, "size": file.size} for file in info.files],
+    }
+
+
+@command.command("info")
+@click.argument("name")
+@json_option
+@color_option
+@pass_program
+def info(program: Program, name: str, as_json: bool) -> None:
+    """Tell everything about one model."""
+    registry = program.registry
+    found = registry.info(name)
+    if as_json:
+        program.output.record({"schema": "palaver.model/1", **model_record(registry, found)})
+        return
+    title = f"  {found.title}" if found.title not in ("", found.name) else ""
+    program.output.show(f"{found.name}{title}")
+    for label, value in _facts(registry, found):
+        program.output.show(f"{label:<9} {value}")
+
+
+def _facts(registry: Registry, info: ModelInfo) -> Iterator[tuple[str, str]]:
+    window = f"{info.context} tokens" if info.context else ""
+    files = ", ".join(f"{file.name} ({format_size(file.size)})" for file in info.files)
+    missing = f"{format_size(info.download_size)}: palaver models pull {info.name}"
+    for label, value in (
+        ("state", state(registry, info)),
+        ("about", info.description),
+        ("tasks", _tasks(info)),
+        ("window", window),
+        ("memory", format_size(info.memory) if info.memory else ""),
+        ("licence", info.licence),
+        ("backend", info.backend),
+        ("device", f"{info.device} {info.dtype}".strip()),
+        ("files", files),
+        ("download", "" if registry.is_installed(info) else missing),
+        ("path", info.path),
+        ("digest", info.digest or ", ".join(f"sha256:{file.sha256}" for file in info.files)),
+    ):
+        if value:
+            yield label, value
+
+
+@command.command("pull")
+@click.argument("name")
+@click.option("--from", "source", default="", metavar="PATH", help="A file or folder that has it already.")
+@color_option
+@click.pass_context
+def pull(context: click.Context, name: str, source: str) -> None:
+    """Download a model, or take it from PATH, and check its SHA-256."""
+    from palaver.cli.stop import Stop
+    from palaver.pull import pull as fetch  # subprocess and zipfile: paid by whoever downloads
+
+    program = context.ensure_object(Program)
+    info = program.registry.info(name)
+    if not info.files:
+        program.output.answer(f"{info.name} has no weights: nothing to download.")
+        return
+    was_here = program.registry.is_installed(info)
+    shown = PullLine(info.name, program.output)
+    local = Path(source).expanduser() if source else None
+    try:
+        with Stop(program.output) as stop:
+            path = fetch(info, on_progress=shown.show, cancel=stop.event, source=local)
+    except PalaverError as error:
+        shown.clear()
+        if error.code == "cancelled":
+            program.output.talk(f"{error.message} To go on: {error.fix}")
+            context.exit(130)
+        raise
+    shown.clear()
+    program.output.talk(f"{info.name} is already here." if was_here else f"{info.name} is ready.")
+    for file in info.files:
+        where = path if path.is_file() else path / file.name
+        program.output.show(f"{where}  sha256:{file.sha256}")
+
+
+class PullLine:
+    """How far a download is: one line that is rewritten on a terminal, elsewhere a line now and then."""
+
+    def __init__(self, name: str, output: Output) -> None:
+        self._name, self._output = name, output
+        self._line = Progress(output)
+        self._started = time.monotonic()
+        self._told = 0.0
+        self._quarter = -1
+        self._state = ""
+        self._start_bytes = 0
+
+    def show(self, progress: PullProgress) -> None:
+        """A report from the download."""
+        if progress.state == "ready":
+            return
+        now = time.monotonic()
+        if progress.state != self._state:
+            self._state, self._started, self._quarter = progress.state, now, -1
+            self._start_bytes = progress.done_bytes
+        quarter = 4 * progress.done_bytes // progress.total_bytes if progress.total_bytes else 0
+        if self._line.is_shown:
+            if now - self._told > 0.1:
+                self._told = now
+                self._line.show(self._text(progress, now))
+        elif quarter > self._quarter or now - self._told >= REPORT_SECONDS:
+            self._told, self._quarter = now, quarter
+            self._output.talk(self._text(progress, now))
+
+    def clear(self) -> None:
+        """The download has ended."""
+        self._line.clear()
+
+    def _text(self, progress: PullProgress, now: float) -> str:
+        done, total = progress.done_bytes, progress.total_bytes
+        share = f"{100 * done // total} %" if total else ""
+        seconds = now - self._started
+        rate = (done - self._start_bytes) / seconds if seconds > 0.5 else 0.0
+        left = f"  {format_seconds((total - done) / rate)} left" if rate and progress.state == "downloading" else ""
+        speed = f"  {format_size(rate)}/s{left}" if rate else ""
+        return (
+            f"{self._name}  {progress.state} {share}  {format_size(done)} of {format_size(total)}{speed}"
+            f"  ({progress.source})"
+        )
+
+
+@command.command("rm")
+@click.argument("name")
+@color_option
+@pass_program
+def remove(program: Program, name: str) -> None:
+    """Remove the downloaded files of a model."""
+    info = program.registry.info(name)
+    if not info.files:
+        raise BadInput(f"{info.name} has no downloaded files.", fix="palaver models list")
+    # Only a folder that pull made: the name is one of the catalogue, never a path.
+    folder = models_dir() / info.name
+    if folder.parent != models_dir() or not folder.exists():
+        raise BadInput(f"{info.name} is not on this machine.", fix="palaver models list")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
+    program.output.talk(f"{info.name} is removed, {format_size(size)} are free again.")

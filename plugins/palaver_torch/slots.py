@@ -1,0 +1,194 @@
+"""Keys and values of the texts that are being written, a slot each, and attention over them without padding the prompts.
+
+transformers' models hand their keys, values and queries to `SlotCache.update` and `SlotCache.attend`; which text a
+position belongs to is said beforehand with `begin_prefill` or `begin_decode`. Nothing here knows tokens or requests.
+
+Letters: S slots, N positions of all prompts one after the other, R rows that decode, H query heads, K key heads,
+G = H/K, C columns (positions that a slot has room for), L the longest of the rows, D width of a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import Cache
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a prompt: `length` positions of a slot, from `start` on."""
+
+    slot: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Decode:
+    rows: torch.Tensor
+    """0..R-1 (R)."""
+    positions: torch.Tensor
+    """Where each row's token goes (R)."""
+    longest: int
+    mask: torch.Tensor | None
+    """True where a row may look (R, 1, 1, L); None when all rows are equally long."""
+
+
+class SlotCache(Cache):
+    """The cache, and the attention function that reads it."""
+
+    def __init__(self) -> None:
+        super().__init__(layers=[])
+        self.slots = 0
+        self.columns = 0
+        self._keys: list[torch.Tensor] = []  # (S, K, C, D) a layer
+        self._values: list[torch.Tensor] = []
+        self._segments: tuple[Segment, ...] = ()
+        self._decode: _Decode | None = None
+
+    def reserve(self, slots: int, columns: int) -> None:
+        """Room for that many texts of that many positions; what is there stays."""
+        slots, columns = max(slots, self.slots), max(columns, self.columns)
+        if (slots, columns) == (self.slots, self.columns):
+            return
+        for store in (self._keys, self._values):
+            for index, old in enumerate(store):
+                new = old.new_zeros(slots, old.shape[1], columns, old.shape[3])
+                new[: old.shape[0], :, : old.shape[2]] = old
+                store[index] = new
+        self.slots, self.columns = slots, columns
+
+    def release(self) -> None:
+        """Give the memory back."""
+        self._keys, self._values, self.slots, self.columns = [], [], 0, 0
+
+    def begin_prefill(self, segments: Sequence[Segment]) -> None:
+        """The next forward pass reads these pieces of prompts, one after the other in one row."""
+        self._segments, self._decode = tuple(segments), None
+
+    def begin_decode(self, positions: torch.Tensor, shortest: int, longest: int) -> None:
+        """The next pass reads one token a row, for the slots 0..R-1. `shortest` and `longest` count it too."""
+        rows = torch.arange(positions.shape[0], device=positions.device)
+        mask = None
+        if shortest != longest:
+            mask = (torch.arange(longest, device=positions.device) <= positions[:, None])[:, None, None]
+        self._decode = _Decode(rows, positions, longest, mask)
+
+    def copy_slot(self, source: int, target: int, length: int) -> None:
+        """Give `target` the first positions of `source`."""
+        for store in (self._keys, self._values):
+            for layer in store:
+                layer[target, :, :length] = layer[source, :, :length]
+
+    def saved(self, slot: int, length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """A copy of the first positions of a slot, for `put`."""
+        return [
+            (keys[slot, :, :length].clone(), values[slot, :, :length].clone())
+            for keys, values in zip(self._keys, self._values, strict=True)
+        ]
+
+    def put(self, slot: int, saved: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Begin `slot` with what `saved` gave."""
+        for layer, (keys, values) in enumerate(saved):
+            self._keys[layer][slot, :, : keys.shape[1]] = keys
+            self._values[layer][slot, :, : values.shape[1]] = values
+
+    # What transformers calls
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Nothing: positions are always given."""
+        return 0
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: object, **kwargs: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keep the new keys and values, (1, K, N, D) or (R, K, 1, D), in their slots."""
+        if layer_idx == len(self._keys):
+            for store, states in ((self._keys, key_states), (self._values, value_states)):
+                # Zeros, not whatever was in the memory: 0 times a forgotten NaN would be NaN behind the mask.
+                store.append(states.new_zeros(self.slots, states.shape[1], self.columns, states.shape[3]))
+        keys, values = self._keys[layer_idx], self._values[layer_idx]
+        if (now := self._decode) is not None:
+            keys[now.rows, :, now.positions] = key_states[:, :, 0]
+            values[now.rows, :, now.positions] = value_states[:, :, 0]
+            return key_states, value_states
+        offset = 0
+        for piece in self._segments:
+            here, there = slice(offset, offset + piece.length), slice(piece.start, piece.start + piece.length)
+            keys[piece.slot, :, there] = key_states[0, :, here]
+            values[piece.slot, :, there] = value_states[0, :, here]
+            offset += piece.length
+        return key_states, value_states
+
+    def attend(
+        self,
+        module: torch.nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        scaling: float | None = None,
+        sliding_window: int | None = None,
+        **kwargs: object,
+    ) -> tuple[torch.Tensor, None]:
+        """The attention of transformers' interface: queries (B, H, T, D) to (B, T, H, D)."""
+        layer = module.layer_idx
+        assert isinstance(layer, int)
+        keys, values = self._keys[layer], self._values[layer]
+        if self._decode is not None:
+            return _attend_rows(self._decode, query, keys, values, scaling, sliding_window), None
+        pieces, offset = [], 0
+        for piece in self._segments:
+            part = query[:, :, offset : offset + piece.length]
+            pieces.append(_attend_piece(piece, part, keys, values, scaling, sliding_window))
+            offset += piece.length
+        return torch.cat(pieces, dim=2).transpose(1, 2), None
+
+
+def _attend_rows(
+    now: _Decode,
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    rows, heads, _, width = query.shape
+    groups = keys.shape[1]
+    mask = now.mask
+    if window is not None and now.longest > window:
+        columns = torch.arange(now.longest, device=query.device)
+        near = (columns > now.positions[:, None] - window)[:, None, None]
+        mask = near if mask is None else mask & near
+    # The G heads that share keys stand where the time would be: nothing is repeated in memory.
+    grouped = query.reshape(rows, groups, heads // groups, width)
+    if mask is not None:
+        mask = mask.expand(rows, 1, heads // groups, now.longest)
+    out = scaled_dot_product_attention(
+        grouped, keys[:rows, :, : now.longest], values[:rows, :, : now.longest], attn_mask=mask, scale=scaling
+    )
+    return out.reshape(rows, 1, heads, out.shape[-1])
+
+
+def _attend_piece(
+    piece: Segment,
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """Queries (1, H, T, D) of one piece over its own slot, (1, H, T, D)."""
+    end = piece.start + piece.length
+    groups = query.shape[1] // keys.shape[1]
+    own = [store[piece.slot, :, :end].repeat_interleave(groups, dim=0)[None] for store in (keys, values)]
+    if piece.start == 0 and (window is None or end <= window):
+        return scaled_dot_product_attention(query, *own, is_causal=True, scale=scaling)
+    behind = torch.arange(piece.start, end, device=query.device)[:, None] - torch.arange(end, device=query.device)
+    mask = behind >= 0
+    if window is not None:
+        mask &= behind < window
+    return scaled_dot_product_attention(query, *own, attn_mask=mask, scale=scaling)

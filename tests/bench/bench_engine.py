@@ -1,0 +1,103 @@
+"""What isolation costs: SmolLM2 through IsolatedModel against xllamacpp in this process, paired.
+
+    python tests/bench/bench_engine.py [alternations] [tokens]
+
+Ratios are medians over alternations, first the one, then the other, in the same run. Above 1 the isolated model takes
+longer. Absolute times say something about this machine on this day only.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from palaver import GenerationConfig, Message, ModelInfo, Request
+from palaver.isolated import IsolatedModel
+from palaver.pull import pull
+from palaver_llamacpp.backend import LlamaCpp, LlamaCppModel
+from palaver_llamacpp.catalogue import SMOLLM2, located
+
+STORY = Request((Message("user", "Tell me a long story about a lighthouse."),))
+BARE = """
+import sys
+from palaver_llamacpp.backend import _serve
+_serve(__import__("pathlib").Path(sys.argv[1]), 8192)
+import os; os._exit(0)
+"""
+
+
+def seconds_to_load_isolated(info: ModelInfo) -> float:
+    """From nothing to ready, the new process included."""
+    begun = time.perf_counter()
+    with IsolatedModel(info, module="palaver_llamacpp") as model:
+        model.load()
+        return time.perf_counter() - begun
+
+
+def seconds_to_load_bare(info: ModelInfo) -> float:
+    """A Python that imports xllamacpp, loads the same weights and ends."""
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", BARE, info.path], check=True)
+    return time.perf_counter() - begun
+
+
+def seconds_isolated(model: IsolatedModel | LlamaCppModel, tokens: int) -> float:
+    """One greedy answer through the protocol."""
+    begun = time.perf_counter()
+    last = list(model.stream([STORY], GenerationConfig(max_new_tokens=tokens), threading.Event()))[-1]
+    spent = time.perf_counter() - begun
+    assert last.output_tokens == tokens
+    return spent
+
+
+def seconds_direct(model: LlamaCppModel, tokens: int) -> float:
+    """The same answer from xllamacpp itself, with a callback that only counts."""
+    server = model._server
+    assert server is not None
+    heard = 0
+
+    def hear(chunk: Mapping[str, object]) -> bool:
+        nonlocal heard
+        heard += 1
+        return False
+
+    body: dict[str, object] = {
+        "messages": [{"role": "user", "content": STORY.messages[0].content}],
+        "stream": True,
+        "temperature": 0,
+        "max_tokens": tokens,
+        "cache_prompt": False,
+    }
+    begun = time.perf_counter()
+    server.handle_chat_completions(body, hear)
+    spent = time.perf_counter() - begun
+    assert heard >= tokens // 2
+    return spent
+
+
+def main(alternations: int = 5, tokens: int = 128) -> None:
+    """Measure and print."""
+    pull(SMOLLM2, on_progress=lambda progress: None, cancel=threading.Event())
+    info = located(SMOLLM2)
+    assert Path(info.path).is_file()
+    seconds_to_load_isolated(info)  # the file into the page cache, the digest noted
+    loads = [(seconds_to_load_isolated(info), seconds_to_load_bare(info)) for _ in range(alternations)]
+    direct = LlamaCpp().load(info)
+    with IsolatedModel(info, module="palaver_llamacpp") as isolated:
+        seconds_isolated(isolated, tokens), seconds_direct(direct, tokens)
+        answers = [(seconds_isolated(isolated, tokens), seconds_direct(direct, tokens)) for _ in range(alternations)]
+    for what, pairs in (("load", loads), (f"answer of {tokens} tokens", answers)):
+        ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+        ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+        print(f"{what}: isolated / direct {ratio:.2f} (medians {ours:.2f} s, {theirs:.2f} s)")
+    best = max(tokens / ours for ours, _ in answers), max(tokens / theirs for _, theirs in answers)
+    print(f"best tokens/s, prompt included: isolated {best[0]:.0f}, direct {best[1]:.0f}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

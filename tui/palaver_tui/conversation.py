@@ -1,0 +1,256 @@
+"""The chat's work off the screen's thread: open, ask, stop, reference, download; it answers by messages.
+
+Threads are daemons: a plugin that never returns can hold neither the screen nor the end of the process.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from palaver.errors import PalaverError, PluginFailed
+from palaver_tui import messages
+
+if TYPE_CHECKING:
+    from palaver.metric import Score, Span
+    from palaver.session import Outcome, Session, Started
+    from palaver.store import Turn
+
+OpenSession = Callable[[], "Session"]
+Post = Callable[[Message], object]
+
+PROGRESS_SECONDS = 0.1
+"""Between two messages about a download."""
+CLOSE_SECONDS = 2.0
+"""How long a stopped answer has at the end to be finished in history."""
+
+
+class Conversation:
+    """One session and what goes on in it: at most one answer and one download at a time."""
+
+    def __init__(self, open_session: OpenSession, post: Post) -> None:
+        self.session: Session | None = None
+        """Set when `Opened` was posted."""
+        self._open_session = open_session
+        self._post = post
+        self._cancel = threading.Event()
+        self._cancel_pull = threading.Event()
+        self._asking: threading.Thread | None = None
+        self._pieces: list[str] = []
+        self._lock = threading.Lock()
+        self._loaded: set[str] = set()
+        self._is_closed = False
+
+    @property
+    def is_busy(self) -> bool:
+        """A model loads or writes."""
+        return self._asking is not None
+
+    def open(self) -> None:
+        """Load the plugins and open the history; posts Opened or NotOpened."""
+        self._start(self._do_open)
+
+    def ask(self, line: str, entry: int) -> None:
+        """Answer a typed line; posts Began and Ended. What is written meanwhile is `taken`."""
+        self._cancel = threading.Event()
+        self._pieces.clear()
+        self._asking = self._start(self._do_ask, line, entry, self._cancel)
+
+    def done(self) -> None:
+        """The screen has seen that the answer is over."""
+        self._asking = None
+
+    def take(self) -> str:
+        """What was written since the last time."""
+        with self._lock:
+            text = "".join(self._pieces)
+            self._pieces.clear()
+        return text
+
+    def stop(self) -> None:
+        """End the running answer; its text so far is kept."""
+        self._cancel.set()
+
+    def stop_pull(self) -> None:
+        """End the running download; what has arrived is kept."""
+        self._cancel_pull.set()
+
+    def refer(self, turn_id: int, source: str) -> None:
+        """Score a turn against a text or @FILE; posts Referenced or Failed."""
+        self._start(self._do_refer, turn_id, source)
+
+    def pull(self, name: str) -> None:
+        """Download a model; posts Pulled now and then, and PullEnded."""
+        self._cancel_pull = threading.Event()
+        self._start(self._do_pull, name, self._cancel_pull)
+
+    def load(self, name: str) -> None:
+        """Load a model before it is asked; posts Loaded or Failed."""
+        self._start(self._do_load, name)
+
+    def demo(self) -> None:
+        """Score three ready translations; posts DemoReady or Failed."""
+        self._start(self._do_demo)
+
+    def close(self) -> None:
+        """Stop what runs, wait a little for its row, free the models and close the history."""
+        self._is_closed = True
+        self._cancel.set()
+        self._cancel_pull.set()
+        if self._asking is not None:
+            self._asking.join(CLOSE_SECONDS)
+        if self.session is not None:
+            self.session.close()
+            self.session.store.close()
+
+    # In threads
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=lambda: context.run(work, *arguments), name="palaver-chat", daemon=True)
+        thread.start()
+        return thread
+
+    def _tell(self, message: Message) -> None:
+        if not self._is_closed:
+            self._post(message)
+
+    def _do_open(self) -> None:
+        try:
+            session = self._open_session()
+            session.registry.tasks()
+            session.store.mark_orphans()
+        except PalaverError as error:
+            self._tell(messages.NotOpened(error))
+            return
+        except Exception as error:  # whatever a plugin or a damaged file may raise: the screen stays up and says it
+            self._tell(messages.NotOpened(_unexpected(error)))
+            return
+        self.session = session
+        if self._is_closed:
+            session.store.close()
+        self._tell(messages.Opened(session))
+
+    def _do_ask(self, line: str, entry: int, cancel: threading.Event) -> None:
+        try:
+            outcome = self._answered(line, entry, cancel)
+            spans, baseline = self._judged(outcome.turn)
+            self._tell(messages.Ended(entry, outcome.turn, outcome.error, spans, baseline))
+        except PalaverError as error:  # the history itself failed: the text on the screen is all there is
+            self._tell(messages.Ended(entry, None, error))
+        except Exception as error:  # the screen must hear of it, or it would wait for ever
+            self._tell(messages.Ended(entry, None, _unexpected(error)))
+
+    def _answered(self, line: str, entry: int, cancel: threading.Event) -> Outcome:
+        from palaver.command import parse_line
+
+        session = self._opened()
+
+        def began(started: Started) -> None:
+            is_loaded = started.model.is_baseline or started.model.ref in self._loaded
+            self._tell(
+                messages.Began(entry, started.turn_id, started.model, is_loaded, started.forgotten)
+            )
+
+        try:
+            ask = parse_line(line, session.registry)
+        except PalaverError as error:
+            task = line[1:].split(maxsplit=1)[0] if line.startswith("/") and line[1:].strip() else "chat"
+            return session.record_failure(task, line, error)
+        outcome = session.ask(ask, cancel=cancel, on_start=began, on_text=self._write)
+        self._note_loaded(outcome)
+        return outcome
+
+    def _write(self, piece: str) -> None:
+        with self._lock:
+            self._pieces.append(piece)
+
+    def _note_loaded(self, outcome: Outcome) -> None:
+        if outcome.error is None and outcome.turn.output:
+            self._loaded.add(outcome.turn.model_ref)
+        elif outcome.error is not None and outcome.error.code.startswith("model_"):
+            self._loaded.discard(outcome.turn.model_ref)
+
+    def _judged(self, turn: Turn) -> tuple[list[Span], tuple[str, list[Score]] | None]:
+        """The marks and the baseline of a turn with references."""
+        if not turn.references or turn.status in ("failed", "cancelled"):
+            return [], None
+        from palaver.overlap import mark
+
+        try:
+            baseline = self._opened().baseline(turn)
+        except Exception:  # a metric or baseline of a plugin: the scores of the turn itself stand
+            baseline = None
+        return mark(turn.output, [reference.text for reference in turn.references]), baseline
+
+    def _do_refer(self, turn_id: int, source: str) -> None:
+        from palaver.command import read_text
+
+        try:
+            turn = self._opened().add_references(turn_id, [read_text(source)])
+            spans, baseline = self._judged(turn)
+            self._tell(messages.Referenced(turn, spans, baseline))
+        except PalaverError as error:
+            self._tell(messages.Failed(error, f"/ref {source}"))
+        except Exception as error:  # a metric plugin may raise anything at all
+            self._tell(messages.Failed(_unexpected(error), f"/ref {source}"))
+
+    def _do_pull(self, name: str, cancel: threading.Event) -> None:
+        from palaver.pull import PullProgress, pull
+
+        told = 0.0
+
+        def moved(progress: PullProgress) -> None:
+            nonlocal told
+            if time.monotonic() - told >= PROGRESS_SECONDS:
+                told = time.monotonic()
+                self._tell(messages.Pulled(name, progress))
+
+        try:
+            registry = self._opened().registry
+            pull(registry.info(name), on_progress=moved, cancel=cancel)
+            registry.forget_files()
+        except PalaverError as error:
+            self._tell(messages.PullEnded(name, error))
+        except Exception as error:  # the header must not say for ever that it downloads
+            self._tell(messages.PullEnded(name, _unexpected(error)))
+        else:
+            self._tell(messages.PullEnded(name, None))
+
+    def _do_load(self, name: str) -> None:
+        try:
+            model = self._opened().registry.model(name)
+            load = getattr(model, "load", None)  # only what lives in a child process has weights to wait for
+            if load is not None:
+                load()
+            self._loaded.add(model.info.ref)
+            self._tell(messages.Loaded(model.info))
+        except PalaverError as error:
+            self._tell(messages.Failed(error, f"/model {name}"))
+        except Exception as error:  # a backend plugin may raise anything at all
+            self._tell(messages.Failed(_unexpected(error), f"/model {name}"))
+
+    def _do_demo(self) -> None:
+        from palaver_tui.demo import score_demo
+
+        try:
+            turns = score_demo(self._opened())
+            self._tell(messages.DemoReady([(turn, self._judged(turn)[0]) for turn in turns]))
+        except PalaverError as error:
+            self._tell(messages.Failed(error, "/demo"))
+        except Exception as error:  # a metric plugin may raise anything at all
+            self._tell(messages.Failed(_unexpected(error), "/demo"))
+
+    def _opened(self) -> Session:
+        if self.session is None:
+            raise PalaverError("Palaver is still starting.", fix="send it again in a moment", code="not_ready")
+        return self.session
+
+
+def _unexpected(error: Exception) -> PalaverError:
+    return PluginFailed(f"{type(error).__name__}: {error}", fix="palaver doctor", code="unexpected")

@@ -1,0 +1,100 @@
+"""What the conversation's threads tell the chat screen; each message names the entry of the transcript it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from palaver.errors import PalaverError
+    from palaver.metric import Score, Span
+    from palaver.model import ModelInfo
+    from palaver.pull import PullProgress
+    from palaver.session import Session
+    from palaver.store import Turn
+
+
+@dataclass
+class Opened(Message):
+    """The plugins are loaded and the history is open: questions are answered from now on."""
+
+    session: Session
+
+
+@dataclass
+class NotOpened(Message):
+    """The history or the settings cannot be used: there is no conversation."""
+
+    error: PalaverError
+
+
+@dataclass
+class Began(Message):
+    """A question is a row in history, and the model is being asked."""
+
+    entry: int
+    turn_id: int
+    model: ModelInfo
+    is_loaded: bool
+    forgotten: int
+
+
+@dataclass
+class Ended(Message):
+    """A turn is over, however it ended."""
+
+    entry: int
+    turn: Turn | None
+    error: PalaverError | None
+    spans: Sequence[Span] = ()
+    baseline: tuple[str, list[Score]] | None = None
+
+
+@dataclass
+class Referenced(Message):
+    """A turn was scored against a reference given after it."""
+
+    turn: Turn
+    spans: Sequence[Span]
+    baseline: tuple[str, list[Score]] | None
+
+
+@dataclass
+class DemoReady(Message):
+    """The ready translations are scored."""
+
+    turns: Sequence[tuple[Turn, Sequence[Span]]]
+
+
+@dataclass
+class Loaded(Message):
+    """A model that was chosen is in memory."""
+
+    model: ModelInfo
+
+
+@dataclass
+class Pulled(Message):
+    """A download goes on."""
+
+    name: str
+    progress: PullProgress
+
+
+@dataclass
+class PullEnded(Message):
+    """A download is over."""
+
+    name: str
+    error: PalaverError | None
+
+
+@dataclass
+class Failed(Message):
+    """Something other than a question failed."""
+
+    error: PalaverError
+    typed: str = ""

@@ -1,0 +1,183 @@
+"""The chat's own commands beside the tasks, what the menu offers, and what Enter would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from palaver.errors import PalaverError
+from palaver.present import format_size
+from palaver_tui.widgets.menu import Entry
+
+if TYPE_CHECKING:
+    from palaver.registry import Registry
+    from palaver.session import Session
+    from palaver.task import Task
+
+MOST_FILES = 200
+"""Files that `@` looks at in one folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the chat itself."""
+
+    name: str
+    summary: str
+    usage: str = ""
+    needs_more: bool = False
+
+
+COMMANDS = (
+    Command("ref", "score the last answer against a reference", "TEXT|@FILE", needs_more=True),
+    Command("model", "list the models, or answer with this one", "[NAME]"),
+    Command("pull", "download a model", "NAME", needs_more=True),
+    Command("new", "begin a new conversation"),
+    Command("demo", "score three ready translations, no model"),
+    Command("details", "where the last answer came from, and its signatures"),
+    Command("history", "every turn so far"),
+    Command("help", "keys and commands"),
+    Command("quit", "leave"),
+)
+NAMES = frozenset(command.name for command in COMMANDS)
+
+
+def split(line: str) -> tuple[str, str]:
+    """Name and rest of a line that is a command of the chat itself; an empty name for everything else."""
+    if not line.startswith("/") or line.startswith("//"):
+        return "", line
+    name, _, rest = line[1:].strip().partition(" ")
+    return (name, rest.strip()) if name in NAMES else ("", line)
+
+
+def entries(registry: Registry | None) -> list[Entry]:
+    """Everything that can follow `/`: the tasks of all plugins, then the chat's own commands."""
+    found: list[Entry] = []
+    if registry is not None:
+        from palaver.command import usage
+
+        for name, task in registry.tasks().items():
+            if name != "chat":
+                plugin, version = registry.origin(name)
+                rest = usage(task).removeprefix(f"/{name}").strip()
+                found.append(Entry(f"/{name}", task.summary(), rest, f"plugin {plugin} {version}".strip(), True))
+    found += [Entry(f"/{one.name}", one.summary, one.usage, "the chat", one.needs_more) for one in COMMANDS]
+    return found
+
+
+def model_entries(registry: Registry, command: str) -> list[Entry]:
+    """The models that `/model` or `/pull` can be completed with."""
+    return [
+        Entry(f"/{command} {info.name}", info.description, _state(registry, info.name), info.backend)
+        for info in registry.models()
+        if command == "model" or info.files
+    ]
+
+
+def file_entries(typed: str) -> list[Entry]:
+    """The files that the last word of a line, an `@` and the beginning of a path, can be completed to."""
+    before, _, word = typed.rpartition("@")
+    folder, _, start = word.rpartition("/")
+    base = Path(folder or ("/" if word.startswith("/") else ".")).expanduser()
+    found: list[Entry] = []
+    try:
+        for index, path in enumerate(base.iterdir()):
+            if index >= MOST_FILES:
+                break
+            if path.name.startswith(start) and (start or not path.name.startswith(".")):
+                name = f"{folder}/{path.name}" if folder or word.startswith("/") else path.name
+                is_folder = path.is_dir()
+                size = "folder" if is_folder else format_size(path.stat().st_size)
+                found.append(Entry(f"@{name}{'/' if is_folder else ''}", size, needs_more=True))
+    except OSError:
+        return []
+    return sorted(found, key=lambda entry: entry.text)
+
+
+def will_do(line: str, session: Session | None) -> str:
+    """What Enter does with `line`, in one row: the task, the model, how it decodes, what it is scored by."""
+    text = line.strip()
+    name, rest = split(text)
+    if name:
+        return _command_will_do(name, rest, session)
+    if session is None:
+        return "starting…"
+    try:
+        return _task_will_do(text, session)
+    except PalaverError as error:
+        return error.message
+
+
+def _command_will_do(name: str, rest: str, session: Session | None) -> str:
+    command = next(one for one in COMMANDS if one.name == name)
+    if command.needs_more and not rest:
+        return f"/{name} {command.usage}"
+    if name == "pull" and session is not None:
+        return pull_line(session.registry, rest)
+    if name == "model" and rest:
+        return f"answers with {rest} from now on"
+    if name == "ref":
+        last = session.last_turn if session else None
+        return f"scores #{last} against this reference" if last else "there is no answer to score yet"
+    return command.summary
+
+
+def pull_line(registry: Registry, name: str) -> str:
+    """Size, licence and place of a download, in one line."""
+    from palaver import paths
+
+    try:
+        info = registry.info(name)
+    except PalaverError as error:
+        return error.message
+    if registry.is_installed(info):
+        return f"{info.name} is here already"
+    where = str(paths.models_dir()).replace(str(Path.home()), "~", 1)
+    return f"downloads {info.name} · {format_size(info.download_size)} · {info.licence} · to {where}"
+
+
+def _task_will_do(text: str, session: Session) -> str:
+    from palaver.command import scan, usage
+    from palaver.task import Chat
+
+    registry = session.registry
+    task: type[Task] = Chat
+    name, references, wanted = "chat", 0, ""
+    options: dict[str, str] = {}
+    if text.startswith("/") and not text.startswith("//"):
+        name = text[1:].split(maxsplit=1)[0] if text[1:].strip() else ""
+        if not name or name not in registry.tasks():
+            return "tab completes a command"
+        task = registry.task(name)
+        typed = scan(task, text[1 + len(name) :])
+        if not typed.words:
+            return usage(task)
+        options, references, wanted = dict(typed.options), len(typed.references), typed.model
+    info = registry.choose(name, wanted or session.model)
+    temperature = options.get("temperature", f"{task.defaults.temperature:g}")
+    parts = [name, info.name]
+    parts += [f"{key} {value}" for key, value in options.items() if key != "temperature"]
+    if not info.is_baseline:
+        parts.append(f"temp {temperature}")
+    families = " ".join(one.upper() for one in task.metrics[:3])
+    given = f"{references} reference{'s' * (references > 1)}: {families}"
+    parts.append("no reference" if not references else given)
+    return " · ".join(parts)
+
+
+def _state(registry: Registry, name: str) -> str:
+    info = registry.info(name)
+    if info.is_baseline:
+        return "no weights"
+    return "on this machine" if registry.is_installed(info) else f"download {format_size(info.download_size)}"
+
+
+def slash_fix(fix: str) -> str:
+    """The line to type for a fix that the chat can do itself: `palaver models pull x` is `/pull x`; else nothing."""
+    words = fix.split()
+    if words[:3] == ["palaver", "models", "pull"] and len(words) == 4:
+        return f"/pull {words[3]}"
+    if words == ["palaver", "models", "list"]:
+        return "/model"
+    return fix if fix.startswith("/") else ""

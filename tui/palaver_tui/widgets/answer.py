@@ -1,0 +1,137 @@
+"""An answer as it is written: finished blocks as Markdown, the open one as plain text, nothing drawn twice."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from textual.containers import Vertical
+from textual.content import Content
+
+from palaver_tui.widgets.text import Text, plain
+
+CARET = "▍"
+CUT = 2_500
+"""Characters of the open block from which on it is cut at a line's end."""
+PLAIN = 20_000
+"""Characters of an open block, or of a whole answer, that are still laid out as Markdown."""
+BLOCKS = 200
+"""Paragraphs, list items and table rows, about, that are laid out as Markdown."""
+
+_FENCE = re.compile(r"^ {0,3}(```+|~~~+)", re.MULTILINE)
+
+
+class Answer(Vertical):
+    """Grows by `feed`, ends with `finish`, and can be frozen to plain text when it is far up."""
+
+    DEFAULT_CSS = "Answer { height: auto; }"
+
+    def __init__(self, text: str = "", *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._text = ""
+        self._open = ""
+        self._is_plain = False
+        self._tail = Text(CARET if not text else "", classes="tail")
+        self._rest_until = 0.0
+        self._given = text
+
+    def on_mount(self) -> None:
+        self.mount(self._tail)
+        if self._given:
+            self.finish(self._given)
+
+    @property
+    def text(self) -> str:
+        """All that was fed or finished with."""
+        return self._text
+
+    def feed(self, piece: str) -> None:
+        """Append what arrived since the last time; called some ten times a second, not once a token."""
+        self._text += piece
+        self._open += piece
+        if self._is_plain and time.monotonic() < self._rest_until:
+            return
+        began = time.monotonic()
+        cut = cut_at(self._open)
+        if len(self._text) > PLAIN:
+            self._is_plain = True
+        if cut:
+            done, self._open = self._open[:cut], self._open[cut:]
+            self._settle(done)
+        self._tail.show(plain(self._open.lstrip("\n") + CARET))
+        # A block that is costly to lay out is laid out less often: keys come first.
+        self._rest_until = time.monotonic() + 4 * (time.monotonic() - began)
+
+    def finish(self, text: str) -> None:
+        """Show the whole answer, the open block as Markdown too; `text` may differ from what was fed."""
+        if text.strip() == self._text.strip():
+            if self._open.strip():
+                self._settle(self._open)
+            self._open = ""
+        else:
+            self._show_anew(text)
+        self._text = text
+        self._tail.display = False
+
+    def show(self, content: Content) -> None:
+        """Show marked or frozen text instead of the Markdown."""
+        self.remove_children(".block")
+        self._tail.show(content)
+        self._tail.display = True
+
+    def restore(self) -> None:
+        """Show the Markdown again."""
+        self._show_anew(self._text)
+        self._tail.display = False
+
+    def freeze(self) -> None:
+        """Show the answer as one plain text, which costs next to nothing to keep."""
+        self.show(plain(self._text))
+
+    def _show_anew(self, text: str) -> None:
+        self.remove_children(".block")
+        self._open, self._is_plain = "", is_long(text)
+        if text.strip():
+            self._settle(text)
+
+    def _settle(self, done: str) -> None:
+        """Put a finished stretch above the open block."""
+        if not done.strip():
+            return
+        if self._is_plain or is_long(done):
+            self.mount(Text(done.strip("\n"), classes="block"), before=self._tail)
+        else:
+            from palaver_tui.widgets.document import Document  # a Markdown parser: paid by the first answer
+
+            self.mount(Document(done, classes="block"), before=self._tail)
+
+
+def is_long(text: str) -> bool:
+    """Whether laying this out as Markdown would stop the screen."""
+    return len(text) > PLAIN or text.count("\n") > BLOCKS
+
+
+def cut_at(text: str) -> int:
+    """Where the finished part of a growing text ends: 0 while nothing is finished.
+
+    At the last blank line outside a fence; past CUT characters at the last line's end outside a fence or a table; past
+    PLAIN characters anywhere between two lines, or words.
+    """
+    outside = text
+    fences = list(_FENCE.finditer(text))
+    if len(fences) % 2:
+        outside = text[: fences[-1].start()]
+    inner = [(fences[index].start(), fences[index + 1].end()) for index in range(0, len(fences) - 1, 2)]
+    cut = outside.rfind("\n\n")
+    while cut > 0 and any(start <= cut < end for start, end in inner):
+        cut = outside.rfind("\n\n", 0, cut)
+    if cut > 0:
+        return cut + 2
+    if len(text) > CUT:
+        line = outside.rfind("\n")
+        before = outside[:line].rpartition("\n")[2]
+        if line > 0 and "|" not in before and not any(start <= line < end for start, end in inner):
+            return line + 1
+    if len(text) > PLAIN:
+        return max(text.rfind("\n"), text.rfind(" ")) + 1
+    return 0

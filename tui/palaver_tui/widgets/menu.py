@@ -1,0 +1,116 @@
+"""The menu above the prompt: what `/` and `@` can be completed to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.app import RenderResult
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from palaver.terminal import cells, clip, safe_line
+from palaver_tui.widgets.text import styled
+
+ROWS = 6
+"""Entries shown at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the menu."""
+
+    text: str
+    """What it completes to: `/summarize`, `@notes.md`."""
+    summary: str = ""
+    usage: str = ""
+    """What follows it."""
+    origin: str = ""
+    """`plugin summarize 0.1.0`."""
+    needs_more: bool = False
+    """It cannot run without what follows."""
+
+
+class Menu(Widget):
+    """Entries, one of them chosen; hidden while there are none."""
+
+    DEFAULT_CSS = "Menu { height: auto; display: none; }"
+
+    entries: reactive[tuple[Entry, ...]] = reactive((), layout=True)
+    chosen: reactive[int] = reactive(0)
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._total = 0
+
+    @property
+    def entry(self) -> Entry | None:
+        """The chosen entry, None while the menu is closed."""
+        return self.entries[self.chosen] if self.entries else None
+
+    def open(self, entries: Sequence[Entry], total: int) -> None:
+        """Show the entries that match, of so many in all."""
+        self._total = total
+        if self.entries != tuple(entries):
+            self.set_reactive(Menu.chosen, 0)
+            self.entries = tuple(entries)
+        self.display = bool(entries)
+
+    def close(self) -> None:
+        """Hide the menu."""
+        self.open((), 0)
+
+    def move(self, step: int) -> None:
+        """Choose the next or the previous entry."""
+        if self.entries:
+            self.chosen = (self.chosen + step) % len(self.entries)
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return min(ROWS, len(self.entries)) + 1
+
+    def render(self) -> RenderResult:
+        """The entries around the chosen one, and a line that says how to choose."""
+        entry = self.entry
+        if entry is None:
+            return Content("")
+        width = self.size.width
+        first = max(0, min(self.chosen - ROWS // 2, len(self.entries) - ROWS))
+        shown = self.entries[first : first + ROWS]
+        column = max(cells(one.text) for one in self.entries) + 2
+        lines = [_line(one, one is entry, column, width) for one in shown]
+        does = "enter completes" if entry.needs_more else "enter runs"
+        tail = f"{self.chosen + 1} of {len(self.entries)} · tab completes · {does}"
+        tail += f" · from {entry.origin}" if entry.origin else ""
+        lines.append(styled(("   " + clip(safe_line(tail), max(0, width - 4)), "$muted")))
+        return Content("\n").join(lines)
+
+
+def _line(entry: Entry, is_chosen: bool, column: int, width: int) -> Content:
+    name = clip(safe_line(entry.text), column)
+    sign = " ❯ " if is_chosen else "   "
+    rest = clip(safe_line(entry.summary), max(0, min(46, width - column - 5)))
+    usage = ""
+    if (left := width - column - 5 - 48) > 12:
+        usage = clip(safe_line(entry.usage), left)
+    name_style = "bold $accent" if is_chosen else ""
+    padded = name + " " * (column - cells(name))
+    gap = " " * max(2, 48 - cells(rest)) if usage else ""
+    return styled((sign, "$accent"), (padded, name_style) if name_style else padded, rest, gap, (usage, "$muted"))
+
+
+def matching(entries: Sequence[Entry], typed: str) -> list[Entry]:
+    """The entries whose letters hold the typed ones in order: beginnings first, then middles, then scattered."""
+    wanted = typed.casefold()
+    found: list[tuple[int, int, Entry]] = []
+    for index, entry in enumerate(entries):
+        text = entry.text.casefold()
+        rank = 0 if text.startswith(wanted) else 1 if wanted[1:] in text else 2 if _scattered(wanted, text) else 9
+        if rank < 9:
+            found.append((rank, index, entry))
+    return [entry for _, _, entry in sorted(found, key=lambda one: one[:2])]
+
+
+def _scattered(wanted: str, text: str) -> bool:
+    letters = iter(text)
+    return all(letter in letters for letter in wanted)
