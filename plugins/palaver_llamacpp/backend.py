@@ -124,9 +124,10 @@ def threads() -> int:
 
 
 def _serve(path: Path, context: int) -> Server:
-    import xllamacpp  # 30 MB of native code: paid by the process that loads a model
+    from xllamacpp.xllamacpp import CommonParams  # 30 MB of native code: paid by the process that loads a model
+    from xllamacpp.xllamacpp import Server as NativeServer
 
-    params = xllamacpp.CommonParams()
+    params = CommonParams()
     params.model.path = str(path)
     params.n_ctx = context
     params.n_batch = params.n_ubatch = PREFILL_BATCH
@@ -142,11 +143,11 @@ def _serve(path: Path, context: int) -> Server:
     params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = params.ui = False
     if os.name == "nt":
         params.hostnames = ["127.0.0.1"]
-        return cast(Server, xllamacpp.Server(params))
+        return cast(Server, NativeServer(params))
     private = tempfile.mkdtemp(prefix="palaver-")  # mode 0700
     try:
         params.hostnames = [f"{private}/model.sock"]
-        return cast(Server, xllamacpp.Server(params))
+        return cast(Server, NativeServer(params))
     finally:
         shutil.rmtree(private, ignore_errors=True)
 

@@ -7,9 +7,10 @@ two tokens that are equally likely to 8 bits can change places.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -20,6 +21,13 @@ from palaver_torch.slots import Segment, SlotCache
 
 SHARED_AT_LEAST = 16
 """Tokens that all prompts of a call begin with and that are then read once: fewer are not worth the copies."""
+
+
+class Logits(Protocol):
+    """What a forward pass gives."""
+
+    @property
+    def logits(self) -> torch.Tensor: ...
 
 
 class CausalForward(Protocol):
@@ -33,7 +41,7 @@ class CausalForward(Protocol):
         past_key_values: SlotCache,
         use_cache: bool,
         logits_to_keep: torch.Tensor | int,
-    ) -> object: ...
+    ) -> Logits: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,16 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A prompt, or what is left of it to read, on its way into a slot."""
+
+    slot: int
+    start: int
+    """Positions of the slot that are already right."""
+    tokens: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """Tokens that a text has grown by. The last of a job carries `reason`."""
 
@@ -70,11 +88,12 @@ class Written:
 
 @dataclass(slots=True)
 class _Row:
+    """A text that is being written, in the slot of its place in the list."""
+
     job: Job
-    random: torch.Tensor | None
+    length: int
+    """Positions of its slot that are filled."""
     written: int = 0
-    fed: list[int] = field(default_factory=list)
-    """Tokens whose keys are in the slot, so far as anybody wants to know."""
 
 
 class Writer:
@@ -83,8 +102,9 @@ class Writer:
     def __init__(self, model: CausalForward, slots: SlotCache, *, ends: frozenset[int], device: torch.device) -> None:
         self._model, self._slots, self._ends, self._device = model, slots, ends, device
         self._rows: list[_Row] = []
+        self._forget_rows()
         self._resident: list[int] = []
-        """Tokens whose keys slot 0 still holds from the last single request: a conversation goes on from there."""
+        """Tokens whose keys slot 0 still holds from a single request: a conversation goes on from there."""
 
     def write(
         self,
@@ -100,46 +120,186 @@ class Writer:
 
         `reuse` lets a single job go on from what slot 0 holds of the call before.
         """
-        self._rows = []
-        single = len(jobs) == 1
-        resident, self._resident = (self._resident if reuse and single else []), []
-        self._slots.reserve(min(limits.rows, len(jobs)), max(len(job.prompt) for job in jobs) + limits.burst + 64)
+        self._forget_rows()
+        known, self._resident = (self._resident if reuse and len(jobs) == 1 else []), []
         waiting = sorted(jobs, key=lambda job: len(job.prompt))  # the longest is taken first
-        shared = _common_prefix([job.prompt for job in jobs], resident)
-        saved: list[tuple[torch.Tensor, torch.Tensor]] | None = None
-        while self._rows or waiting:
-            if cancel.is_set():
-                yield from (Written(row.job.index, (), "cancelled") for row in self._rows)
-                yield from (Written(job.index, (), "cancelled") for job in waiting)
-                self._rows = []
-                return
+        self._slots.reserve(min(limits.rows, len(jobs)), len(waiting[-1].prompt) + 64)
+        start = _shared(jobs, known)
+        history = list(jobs[0].prompt)
+        saved: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
+        if len(jobs) > 1 and start and self._read([_Arrival(0, 0, jobs[0].prompt[:start])], limits, cancel) is not None:
+            saved = self._slots.saved(0, start)
+        while (self._rows or waiting) and not cancel.is_set():
             free = limits.rows - len(self._rows)
             if waiting and (free >= max(1, limits.rows // 8) or not self._rows):
-                arriving = self._arrive(waiting, free, limits, config)
-                if saved is not None:
-                    for slot, _ in arriving:
-                        self._slots.put(slot, saved)
-                tokens, sound = yield from self._prefill(arriving, shared if saved or resident else 0, limits, cancel)
-                if tokens is None:
-                    continue
-                if saved is None and shared and not single:
-                    saved = self._slots.saved(arriving[0][0], shared)
-                steps, first = [(tokens, sound)], len(self._rows) - len(arriving)
+                arriving = self._arrive(waiting, free, limits, start)
+                for one in arriving if saved else ():
+                    self._slots.put(one.slot, saved)
+                logits = self._read(arriving, limits, cancel)
+                if logits is None:
+                    break
+                first = arriving[0].slot
+                steps = [self._begin(first, logits, config)]
             else:
-                steps, first = self._burst(limits, config), 0
-            yield from self._settle(steps, first, stopped, keep=single)
+                first, steps = 0, self._burst(config, limits)
+            told, finished = self._sort_out(torch.stack(steps).tolist(), first, stopped)
+            yield from told
+            finished += [at for at, row in enumerate(self._rows) if row.job.index in stopped and at not in finished]
+            if reuse and len(jobs) == 1:
+                history.extend(told[0].tokens)
+                self._resident = history[: self._rows[0].length]
+            self._drop(sorted(finished, reverse=True))
+        for job in [row.job for row in self._rows] + waiting:
+            yield Written(job.index, (), "cancelled")
 
-    def _arrive(
-        self, waiting: list[Job], free: int, limits: Limits, config: GenerationConfig
-    ) -> list[tuple[int, _Row]]:
-        """Take as many jobs as are read in about one pass, at least one, each with its slot."""
-        taken: list[tuple[int, _Row]] = []
+    def _arrive(self, waiting: list[Job], free: int, limits: Limits, start: int) -> list[_Arrival]:
+        """Take as many jobs as are read in about one pass, at least one."""
+        taken: list[_Arrival] = []
         total = 0
-        while waiting and len(taken) < free and (not taken or total + len(waiting[-1].prompt) <= limits.prefill):
+        while waiting and len(taken) < free and (not taken or total + len(waiting[-1].prompt) - start <= limits.prefill):
             job = waiting.pop()
-            total += len(job.prompt)
-            random = uniforms(job.prompt, config.seed, job.limit) if config.temperature > 0 else None
-            row = _Row(job, random)
-            taken.append((len(self._rows), row))
-            self._rows.append(row)
+            total += len(job.prompt) - start
+            taken.append(_Arrival(len(self._rows), start, job.prompt[start:]))
+            self._rows.append(_Row(job, len(job.prompt)))
         return taken
+
+    @torch.inference_mode()
+    def _read(self, arriving: Sequence[_Arrival], limits: Limits, cancel: threading.Event) -> torch.Tensor | None:
+        """Fill the slots; the logits after the last token of each (arrivals, V), or None when cancelled."""
+        found: list[torch.Tensor] = []
+        for batch in _passes(arriving, limits.prefill):
+            if cancel.is_set():
+                return None
+            segments = [Segment(one.slot, one.start, len(one.tokens)) for one, _ in batch]
+            self._slots.begin_prefill(segments)
+            tokens = [token for one, _ in batch for token in one.tokens]
+            positions = [at for one in segments for at in range(one.start, one.start + one.length)]
+            totals = itertools.accumulate(one.length for one in segments)
+            ends = [total - 1 for total, (_, is_end) in zip(totals, batch, strict=True) if is_end]
+            out = self._model(
+                input_ids=torch.tensor([tokens], device=self._device),
+                position_ids=torch.tensor([positions], device=self._device),
+                past_key_values=self._slots,
+                use_cache=True,
+                logits_to_keep=torch.tensor(ends or [0], device=self._device),
+            )
+            if ends:
+                found.append(out.logits[0])
+        return torch.cat(found)
+
+    @torch.inference_mode()
+    def _begin(self, first: int, logits: torch.Tensor, config: GenerationConfig) -> torch.Tensor:
+        """Take up the rows from `first` on, each with its first token. The step's result, as `_step` gives it."""
+        device, rows = self._device, self._rows
+        jobs = [row.job for row in rows[first:]]
+        width = max(row.job.limit for row in rows) if config.temperature > 0 else 0
+        random = torch.zeros(len(rows), width, device=device)
+        if width:
+            same = min(width, self._random.shape[1])
+            random[:first, :same] = self._random[:, :same]
+            for slot, job in enumerate(jobs, start=first):
+                random[slot, : job.limit] = uniforms(job.prompt, config.seed, job.limit).to(device)
+        self._random = random
+        tokens, sound = choose(logits, config, random[first:, 0] if width else None)
+        self._tokens = torch.cat([self._tokens, tokens])
+        self._counts = torch.cat([self._counts, torch.ones_like(tokens)])
+        self._positions = torch.cat([self._positions, torch.tensor([len(job.prompt) for job in jobs], device=device)])
+        return torch.where(sound, tokens, -1)
+
+    def _burst(self, config: GenerationConfig, limits: Limits) -> list[torch.Tensor]:
+        longest = max(row.length for row in self._rows) + limits.burst
+        if longest > self._slots.columns:
+            self._slots.reserve(0, longest + longest // 2)
+        return [self._step(config) for _ in range(limits.burst)]
+
+    @torch.inference_mode()
+    def _step(self, config: GenerationConfig) -> torch.Tensor:
+        """One more token for every row (R); -1 for one whose logits are no numbers."""
+        for row in self._rows:
+            row.length += 1
+        lengths = [row.length for row in self._rows]
+        self._slots.begin_decode(self._positions, min(lengths), max(lengths))
+        out = self._model(
+            input_ids=self._tokens[:, None],
+            position_ids=self._positions[:, None],
+            past_key_values=self._slots,
+            use_cache=True,
+            logits_to_keep=0,
+        )
+        random = None
+        if self._random.shape[1]:
+            last = self._random.shape[1] - 1  # inside a burst a row may run past its limit
+            random = self._random.gather(1, self._counts.clamp(max=last)[:, None])[:, 0]
+        self._tokens, sound = choose(out.logits[:, -1], config, random)
+        self._positions, self._counts = self._positions + 1, self._counts + 1
+        return torch.where(sound, self._tokens, -1)
+
+    def _sort_out(self, steps: list[list[int]], first: int, stopped: set[int]) -> tuple[list[Written], list[int]]:
+        """What the rows from `first` on have got, and the places of those that are finished."""
+        told: list[Written] = []
+        finished: list[int] = []
+        for at, row in enumerate(self._rows[first:], start=first):
+            tokens: list[int] = []
+            reason: FinishReason | None = None
+            for step in steps:
+                token = step[at - first]
+                if token < 0 or token in self._ends:
+                    reason = "error" if token < 0 else "stop"
+                    break
+                tokens.append(token)
+                row.written += 1
+                if row.written >= row.job.limit:
+                    reason = "length"
+                    break
+            told.append(Written(row.job.index, tokens, reason))
+            if reason is not None:
+                finished.append(at)
+        return told, finished
+
+    def _drop(self, finished: Sequence[int]) -> None:
+        """Let rows go, the last place first; the last row moves into the gap, so that rows stay side by side."""
+        for at in finished:
+            last = len(self._rows) - 1
+            if at != last:
+                self._slots.copy_slot(last, at, self._rows[last].length)
+                self._rows[at] = self._rows[last]
+                for state in (self._tokens, self._positions, self._counts, self._random):
+                    with torch.inference_mode():
+                        state[at] = state[last]
+            self._rows.pop()
+        if finished:
+            count = len(self._rows)
+            self._tokens, self._positions = self._tokens[:count], self._positions[:count]
+            self._counts, self._random = self._counts[:count], self._random[:count]
+
+    def _forget_rows(self) -> None:
+        self._rows = []
+        self._tokens = self._positions = self._counts = torch.empty(0, dtype=torch.long, device=self._device)
+        self._random = torch.empty(0, 0, device=self._device)
+
+
+def _shared(jobs: Sequence[Job], known: Sequence[int]) -> int:
+    """Tokens that all prompts begin with (for a single job: with what is known), one token a prompt left to read."""
+    prompts = [list(job.prompt) for job in jobs] + ([list(known)] if len(jobs) == 1 else [])
+    first, last = min(prompts), max(prompts)  # what these two share, all between them share
+    most = min(len(first), len(last), min(len(job.prompt) for job in jobs) - 1)
+    same = next((at for at in range(most) if first[at] != last[at]), most)
+    return same if same >= SHARED_AT_LEAST else 0
+
+
+def _passes(arriving: Sequence[_Arrival], most: int) -> Iterator[list[tuple[_Arrival, bool]]]:
+    """The prompts cut into passes of at most `most` tokens; with each piece, whether its prompt ends there."""
+    batch: list[tuple[_Arrival, bool]] = []
+    room = most
+    for one in arriving:
+        done = 0
+        while done < len(one.tokens):
+            part = one.tokens[done : done + room]
+            done += len(part)
+            batch.append((_Arrival(one.slot, one.start + done - len(part), part), done == len(one.tokens)))
+            room -= len(part)
+            if room == 0:
+                yield batch
+                batch, room = [], most
+    if batch:
+        yield batch

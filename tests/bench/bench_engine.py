@@ -23,11 +23,12 @@ from palaver_llamacpp.backend import LlamaCpp, LlamaCppModel
 from palaver_llamacpp.catalogue import SMOLLM2, located
 
 STORY = Request((Message("user", "Tell me a long story about a lighthouse."),))
+# The server stays bound: llama.cpp can hang when it is destroyed before its loop has begun.
 BARE = """
-import sys
+import os, pathlib, sys
 from palaver_llamacpp.backend import _serve
-_serve(__import__("pathlib").Path(sys.argv[1]), 8192)
-import os; os._exit(0)
+server = _serve(pathlib.Path(sys.argv[1]), 8192)
+os._exit(0)
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -169,6 +170,21 @@ def test_cancel_ends_the_answer_in_a_fifth_of_a_second(model: IsolatedModel, how
         assert rest[-2].output_tokens is not None
     assert text_of(ask(model, "next")) == "next "
     assert (model.pid == pid) == (how == "slow")  # only a child that listens is kept
+
+
+@pytest.mark.parametrize("times", [pytest.param(5, marks=pytest.mark.fault), pytest.param(50, marks=pytest.mark.soak)])
+def test_cancelled_at_any_moment_the_next_answer_is_whole(model: IsolatedModel, times: int) -> None:
+    chance = random.Random(3)
+    model.load()
+    pid = model.pid
+    for _ in range(times):
+        cancel = threading.Event()
+        timer = threading.Timer(chance.uniform(0, 0.1), cancel.set)
+        timer.start()
+        assert ask(model, "!slow", cancel=cancel)[-1].finish_reason == "cancelled"
+        assert text_of(ask(model, "one two three")) == "one two three "
+        timer.join()
+    assert model.pid == pid
 
 
 def test_a_listener_that_goes_away_stops_the_child(model: IsolatedModel) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "numpy", "sacrebleu", "rouge_score", "sqlite_utils", "xllamacpp", "httpx")
 BUILT_IN = sorted(
-    point.value
-    for point in importlib.metadata.entry_points(group="palaver")
-    if point.dist and point.dist.name == "palaver"
+    tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]["palaver"].values()
 )
 MODULES = ["palaver", "palaver.cli", "palaver.session", "palaver.hookspecs", *BUILT_IN]
 

@@ -77,7 +77,7 @@ def model_entries(registry: Registry, command: str) -> list[Entry]:
 
 def file_entries(typed: str) -> list[Entry]:
     """The files that the last word of a line, an `@` and the beginning of a path, can be completed to."""
-    before, _, word = typed.rpartition("@")
+    _, _, word = typed.rpartition("@")
     folder, _, start = word.rpartition("/")
     base = Path(folder or ("/" if word.startswith("/") else ".")).expanduser()
     found: list[Entry] = []

@@ -74,6 +74,8 @@ def understand(program: Program, wanted: Invocation, stdin: TextIO) -> Ask:
     if "-" not in words:
         return ask
     text = read_stdin(stdin)
+    if not wanted.is_by_line:
+        text = text.removesuffix("\n")  # `echo` adds it
     # build() leaves a lone dash alone: it stands for the text, which is not searched for @files.
     inputs = {name: text if value == "-" else value for name, value in ask.example.inputs.items()}
     return dataclasses.replace(ask, example=dataclasses.replace(ask.example, inputs=inputs))
@@ -87,7 +89,10 @@ def read_stdin(stdin: TextIO) -> str:
     """
     if is_terminal(stdin):
         write(sys.stderr, "Reading from the terminal; ctrl+d ends the text.\n")
-    text = decode(stdin.buffer.read(), "stdin").removesuffix("\n")
+    try:
+        text = decode(stdin.buffer.read(), "stdin")
+    except BadInput as error:
+        raise BadInput(error.message, fix="pipe it through: iconv -f ISO-8859-1 -t UTF-8", code=error.code) from error
     if not text.strip():
         raise BadInput("There is no text: stdin is empty.", fix="pipe a text in, or give @FILE", code="empty_input")
     return text

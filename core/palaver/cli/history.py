@@ -41,12 +41,15 @@ TURN = TurnNumber()
 
 
 @click.group("history", invoke_without_command=True)
+@json_option
 @color_option
 @click.pass_context
-def command(context: click.Context) -> None:
+def command(context: click.Context, as_json: bool) -> None:
     """Find what was asked before; without a command, the newest turns."""
     if context.invoked_subcommand is None:
-        context.invoke(list_turns, words=(), limit=SHOWN, as_json=False)
+        context.invoke(list_turns, words=(), limit=SHOWN, as_json=as_json)
+    elif as_json:
+        raise click.UsageError("--json stands after the command it belongs to.")
 
 
 @command.command("list")

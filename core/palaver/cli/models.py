@@ -26,12 +26,15 @@ REPORT_SECONDS = 10.0
 
 
 @click.group("models", invoke_without_command=True)
+@json_option
 @color_option
 @click.pass_context
-def command(context: click.Context) -> None:
+def command(context: click.Context, as_json: bool) -> None:
     """See which models there are, and download them."""
     if context.invoked_subcommand is None:
-        context.invoke(list_models, as_json=False)
+        context.invoke(list_models, as_json=as_json)
+    elif as_json:
+        raise click.UsageError("--json stands after the command it belongs to.")
 
 
 @command.command("list")

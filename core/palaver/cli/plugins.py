@@ -15,12 +15,15 @@ from palaver.plugins import Plugin, Plugins, index_key, read_index
 
 
 @click.group("plugins", invoke_without_command=True)
+@json_option
 @color_option
 @click.pass_context
-def command(context: click.Context) -> None:
+def command(context: click.Context, as_json: bool) -> None:
     """See what is installed and what it adds."""
     if context.invoked_subcommand is None:
-        context.invoke(list_plugins, as_json=False, is_checked=False)
+        context.invoke(list_plugins, as_json=as_json, is_checked=False)
+    elif as_json:
+        raise click.UsageError("--json stands after the command it belongs to.")
 
 
 @command.command("list")

@@ -156,6 +156,6 @@ def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError(f"-o takes KEY=VALUE, not '{pair}'.")
+            raise UsageError(f"-o takes KEY=VALUE, not '{pair}'.", fix="as in: -o temperature=0")
         found[key.strip().replace("-", "_")] = value
     return found

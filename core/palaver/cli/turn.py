@@ -45,12 +45,12 @@ def facts(turn: Turn) -> Iterator[tuple[str, str]]:
     config = dataclasses.asdict(turn.config)
     tokens = [f"{turn.prompt_tokens} prompt"] if turn.prompt_tokens is not None else []
     tokens += [f"{turn.output_tokens} output"] if turn.output_tokens is not None else []
-    plugin = f"{turn.plugin} {turn.plugin_version}".strip()
+    plugin = [f"{turn.plugin} {turn.plugin_version}".strip()] if turn.plugin else []
     for name, value in (
         ("model", " ".join(filter(None, (turn.model_ref, turn.model_digest)))),
         ("options", _pairs(turn.options)),
         ("decoding", _pairs(config)),
-        ("plugin", f"{plugin}, palaver {turn.palaver_version}"),
+        ("plugin", ", ".join([*plugin, f"palaver {turn.palaver_version}"])),
         ("tokens", ", ".join(tokens)),
         ("first", f"{format_seconds(turn.first_token_seconds)} to the first token" if turn.first_token_seconds else ""),
         ("finish", turn.finish_reason),

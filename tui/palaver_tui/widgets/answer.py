@@ -28,6 +28,8 @@ class Answer(Vertical):
 
     def __init__(self, text: str = "", *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.words = 0
+        """About how many words were fed."""
         self._text = ""
         self._open = ""
         self._is_plain = False
@@ -48,6 +50,7 @@ class Answer(Vertical):
     def feed(self, piece: str) -> None:
         """Append what arrived since the last time; called some ten times a second, not once a token."""
         self._text += piece
+        self.words += len(piece.split())
         self._open += piece
         if self._is_plain and time.monotonic() < self._rest_until:
             return

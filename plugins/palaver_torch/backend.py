@@ -1,0 +1,107 @@
+"""The backend `torch`: folders with safetensors weights, models of the hub and the catalogue's, through transformers."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+from palaver import Model, ModelFailed, ModelInfo, NeedsDownload
+from palaver_torch.checkpoint import TASKS, cached_snapshot, hub_name, kind_of, looks_like_one
+
+_INSTALL = "pip install 'palaver[torch]'"
+_WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.jinja")
+"""Files of a hub model: configuration, weights, tokenizers. Never *.py, *.bin or *.pt."""
+
+
+class Torch:
+    """Loads transformers models with PyTorch."""
+
+    name = "torch"
+    isolated = True
+
+    def resolve(self, name: str) -> ModelInfo | None:
+        """`hf:org/name`, or the path of a folder with a config.json."""
+        if name.startswith("hf:"):
+            return self._described(ModelInfo(name=name, backend=self.name, title=hub_name(name)), cached_snapshot(name))
+        folder = Path(name).expanduser()
+        if not looks_like_one(folder):
+            return None
+        folder = folder.resolve()
+        return self._described(ModelInfo(name=folder.name, backend=self.name, title=folder.name), folder)
+
+    def load(self, info: ModelInfo) -> Model:
+        """Load the model's folder, fetched from the hub if need be and allowed.
+
+        Raises:
+            NeedsDownload: it is not on this machine, and cannot be fetched now.
+            ModelFailed: it is damaged, wants to run code, or is of no kind that is known.
+        """
+        missing = [one for one in ("torch", "transformers", "safetensors") if importlib.util.find_spec(one) is None]
+        if missing:
+            raise ModelFailed(f"{info.name} needs {missing[0]}, which is not installed.", fix=_INSTALL, code="no_torch")
+        from palaver_torch.loader import load  # torch and transformers: two seconds, paid by who loads a model
+
+        return load(info, self._folder(info))
+
+    def _folder(self, info: ModelInfo) -> Path:
+        if info.name.startswith("hf:"):
+            return cached_snapshot(info.name) or _download(info.name)
+        path = Path(info.path) if info.path else None
+        if path is None or not path.exists():
+            if info.files:
+                size = f"{info.download_size / 1e6:,.0f} MB"
+                raise NeedsDownload(
+                    f"{info.name} is not on this machine yet ({size}).", fix=f"palaver models pull {info.name}"
+                )
+            raise ModelFailed(f"There is no folder {info.path}.", fix="Check the path.", code="model_missing")
+        if info.files and path.name == info.files[0].name:
+            from palaver_torch.convert import unpack_bundle
+
+            return unpack_bundle(info, path)
+        return path if path.is_dir() else path.parent
+
+    @staticmethod
+    def _described(info: ModelInfo, folder: Path | None) -> ModelInfo:
+        """`info` with what the folder says of itself; a folder that is to be refused is refused when it is loaded."""
+        if folder is None:
+            return dataclasses.replace(info, description="A model of the hub, fetched at its first use.")
+        try:
+            config = json.loads((folder / "config.json").read_text("utf-8"))
+            architecture, kind = kind_of(config)
+        except (OSError, ValueError, AttributeError, ModelFailed):
+            return dataclasses.replace(info, path=str(folder))
+        size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        return dataclasses.replace(
+            info,
+            path=str(folder),
+            tasks=TASKS[kind],
+            description=f"{architecture}, a model of yours.",
+            memory=size + size // 4 + 250_000_000,  # weights, a quarter for what is computed, PyTorch itself
+        )
+
+
+def _download(name: str) -> Path:
+    """The snapshot of a hub model, fetched now.
+
+    Raises:
+        NeedsDownload: the hub cannot be reached or may not be asked.
+    """
+    import huggingface_hub  # 0.3 s
+
+    repository = hub_name(name)
+    try:
+        folder = huggingface_hub.snapshot_download(
+            repository,
+            allow_patterns=list(_WANTED),
+            local_files_only=os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"),
+        )
+    except Exception as error:  # of the hub's, of its HTTP client and of the disk
+        reason = " ".join(str(error).split())[:200]
+        raise NeedsDownload(
+            f"{name} is not on this machine and cannot be fetched: {reason}",
+            fix="Check the name and the network, or copy the folder here and use its path.",
+        ) from error
+    return Path(folder)

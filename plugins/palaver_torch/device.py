@@ -1,0 +1,81 @@
+"""Where to compute and in which precision, as far as this machine and this build of PyTorch go."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from palaver import UsageError
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A device and a precision."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def dtype_name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+
+def choose_place() -> Place:
+    """The fastest that works here; $PALAVER_TORCH_DEVICE and $PALAVER_TORCH_DTYPE override.
+
+    Raises:
+        UsageError: a variable names what does not exist.
+    """
+    device = os.environ.get("PALAVER_TORCH_DEVICE") or _best_device()
+    dtype = os.environ.get("PALAVER_TORCH_DTYPE")
+    if dtype and dtype not in _DTYPES:
+        raise UsageError(f"PALAVER_TORCH_DTYPE is one of {', '.join(_DTYPES)}, not '{dtype}'.")
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"PALAVER_TORCH_DEVICE is a device such as cpu or cuda:0, not '{device}'.") from error
+    return Place(place, _DTYPES[dtype] if dtype else _best_dtype(place))
+
+
+def threads() -> int:
+    """Threads to compute with: one a physical core that this process may use; PALAVER_THREADS overrides."""
+    wanted = os.environ.get("PALAVER_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    smt = Path("/sys/devices/system/cpu/smt/active")
+    shares_cores = smt.is_file() and smt.read_text("ascii").strip() == "1"
+    return max(1, usable // 2 if shares_cores else usable)
+
+
+def cache_budget(device: torch.device) -> int:
+    """Bytes that keys and values may take."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free // 2
+    return 2 * 2**30
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _best_dtype(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "cpu" and _computes_bfloat16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _computes_bfloat16() -> bool:
+    """The processor multiplies bfloat16 itself; elsewhere it is emulated and slower than float32."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # of torch.cpu, private to this day
+    return any(check() for name in names if (check := getattr(torch.cpu, name, None)) is not None)

@@ -1,0 +1,62 @@
+"""An application with nothing in it but the History screen, and what its tests look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import App
+from textual.pilot import Pilot
+
+from palaver.session import Session
+from palaver_tui.screens.history import HistoryScreen
+from palaver_tui.theme import DARK, THEMES
+from palaver_tui.widgets.table import Table
+
+
+class HistoryApp(App[None]):
+    """Opens the History screen at once."""
+
+    def __init__(self, session: Session, *, theme: str = DARK.name) -> None:
+        super().__init__()
+        self._session, self._wanted = session, theme
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"muted": "gray", "hairline": "gray", "better": "blue", "worse": "orange"}
+
+    def on_mount(self) -> None:
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._wanted
+        self.push_screen(HistoryScreen(self._session))
+
+
+async def settled(pilot: Pilot[None]) -> None:
+    """Wait until no worker is left and every message has been handled."""
+    for _ in range(4):  # a page that arrives may ask for the next
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys, then wait until all is settled."""
+    await pilot.press(*keys)
+    await settled(pilot)
+
+
+async def until(pilot: Pilot[None], claim: Callable[[], bool]) -> None:
+    """Wait for a claim to come true."""
+    for _ in range(500):
+        if claim():
+            return
+        await settled(pilot)
+    raise AssertionError("it never came true")
+
+
+def shown(pilot: Pilot[None]) -> str:
+    """What is on the screen, a line a row."""
+    return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+
+
+def table(pilot: Pilot[None]) -> Table:
+    """The table of turns."""
+    return pilot.app.screen.query_one(Table)

@@ -1,0 +1,201 @@
+"""The app: its themes, its screens and its end. Everything else is in the screens."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from palaver_tui import slash, tty
+from palaver_tui.conversation import OpenSession
+from palaver_tui.screens.chat import ChatScreen
+from palaver_tui.screens.goto import GoTo
+from palaver_tui.theme import THEMES
+from palaver_tui.widgets.text import TerminalGuard
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
+
+    from palaver.config import Settings
+    from palaver.session import Session
+
+AGAIN_SECONDS = 2.0
+"""A second press within these means it."""
+SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT")
+
+
+class PalaverApp(App[None]):
+    """Palaver in the terminal."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "palaver"
+    BINDINGS: ClassVar = [
+        Binding("ctrl+q", "leave", "quit", show=False, priority=True, id="app.quit"),
+        Binding("ctrl+c", "interrupt", "stop", show=False, system=True, id="app.interrupt"),
+        Binding("ctrl+g", "go_to", "go to", show=False, priority=True, id="app.go_to"),
+        Binding("f1", "help", "help", show=False, priority=True, id="app.help"),
+    ]
+
+    def __init__(self, open_session: OpenSession, *, theme: str = "") -> None:
+        super().__init__()
+        self.chat = ChatScreen(open_session)
+        self.crash_report: Path | None = None
+        self._guard = TerminalGuard()
+        self._pressed = ("", 0.0)
+        for one in THEMES:
+            self.register_theme(one)
+        self.theme = theme if theme in self.available_themes else THEMES[0].name
+
+    def get_default_screen(self) -> Screen[None]:
+        """The conversation."""
+        return self.chat
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The guard first: nothing that a terminal would obey leaves the app."""
+        return [self._guard, *super().get_line_filters()]
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's, made tolerant where it is the usual one."""
+        found = super().get_driver_class()
+        return tty.driver_class() if found.__name__ == "LinuxDriver" else found
+
+    def on_mount(self) -> None:
+        if not self.is_headless and sys.platform != "win32":
+            loop = asyncio.get_running_loop()
+            for name in SIGNALS:
+                number = getattr(signal, name)
+                loop.add_signal_handler(number, self._end, 128 + number)
+
+    def _end(self, code: int) -> None:
+        self.exit(return_code=code)
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual would print every local variable of every frame: keys and texts among them.
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+            self.crash_report = tty.write_report(error)
+        self._close_messages_no_wait()
+
+    # Keys
+
+    @on(ChatScreen.QuitWanted)
+    def action_leave(self) -> None:
+        """Quit; while something runs, only at the second press."""
+        if (self.chat.running is None and not self.chat.pulling) or self._is_second("leave"):
+            self.exit()
+        else:
+            self.notify("something is still running: ctrl+q again stops it and quits", markup=False)
+
+    def action_interrupt(self) -> None:
+        """Stop the running answer; else ask for a second press to quit. A selection was copied before this."""
+        if self.chat.running is not None:
+            self.chat.stop()
+        elif self._is_second("interrupt"):
+            self.exit()
+        else:
+            self.notify("press ctrl+c again to quit", markup=False)
+
+    def action_go_to(self) -> None:
+        """Ask for the letter of a screen."""
+        if not isinstance(self.screen, GoTo):
+            self.push_screen(GoTo(), self._go)
+
+    def _go(self, place: str | None) -> None:
+        if place == "History":
+            self.action_history()
+        elif place == "Chat":
+            self.action_chat()
+
+    def action_chat(self) -> None:
+        """Back to the conversation."""
+        while self.screen is not self.chat and len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    @on(ChatScreen.HistoryWanted)
+    def action_history(self) -> None:
+        """Every turn so far."""
+        from palaver_tui.screens.history import HistoryScreen
+
+        session = self.chat.conversation.session
+        if session is None:
+            self.notify("the history is still being opened", markup=False)
+        elif not isinstance(self.screen, HistoryScreen):
+            self.action_chat()
+            self.push_screen(HistoryScreen(session))
+
+    @on(ChatScreen.HelpWanted)
+    def action_help(self) -> None:
+        """Keys and commands."""
+        from palaver_tui.screens.help import HelpScreen
+
+        session = self.chat.conversation.session
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(slash.entries(session.registry if session else None)))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Palaver's own commands, then the theme."""
+        yield SystemCommand("chat: new conversation", "forget what was said", lambda: self._type("/new"))
+        yield SystemCommand("chat: demo", "score three ready translations", lambda: self._type("/demo"))
+        yield SystemCommand("go: chat", "the conversation", self.action_chat)
+        yield SystemCommand("go: history", "every turn so far", self.action_history)
+        session = self.chat.conversation.session
+        for info in session.registry.models() if session else ():
+            line = f"/model {info.name}"
+            yield SystemCommand(f"model: {info.name}", info.description, lambda line=line: self._type(line))
+        yield SystemCommand("app: theme", "dark, light and Textual's own", self.action_change_theme)
+        yield SystemCommand("app: help", "keys and commands", self.action_help)
+        yield SystemCommand("app: quit", "leave", self.action_leave)
+
+    def _type(self, line: str) -> None:
+        self.action_chat()
+        self.chat.prompt.put(line)
+        self.chat.prompt.action_send()
+
+    def _is_second(self, key: str) -> bool:
+        last, when = self._pressed
+        self._pressed = (key, time.monotonic())
+        return last == key and time.monotonic() - when < AGAIN_SECONDS
+
+
+def run_chat(model: str = "") -> int:
+    """The app from its first frame to its end; the exit code of the process.
+
+    Raises:
+        UsageError: the settings cannot be read. PalaverError: it crashed; says where the report is.
+    """
+    from palaver.config import read_settings
+    from palaver.errors import PalaverError
+
+    settings = read_settings()
+    app = PalaverApp(lambda: _open_session(settings, model), theme=settings.theme)
+    try:
+        with tty.guarded_terminal():
+            app.run()
+    finally:
+        app.chat.conversation.close()
+    if app.crash_report is not None:
+        raise PalaverError("Palaver stopped by a mistake of its own.", fix=f"report what is in {app.crash_report}")
+    return app.return_code or 0
+
+
+def _open_session(settings: Settings, model: str) -> Session:
+    from palaver.paths import history_file
+    from palaver.plugins import Plugins
+    from palaver.registry import Registry
+    from palaver.session import Session
+    from palaver.store import Store
+
+    registry = Registry(Plugins(off=settings.plugins_off), settings)
+    return Session(registry, Store.open(history_file()), model=model)

@@ -1,0 +1,88 @@
+"""What the chat says about this machine: what to begin with, the models, how far a download is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from palaver.present import format_size
+from palaver_tui.widgets.start import Choice
+
+if TYPE_CHECKING:
+    from palaver.pull import PullProgress
+    from palaver.registry import Registry
+
+FIRST_TEXT = (
+    "The library of Alexandria held scrolls from every ship that landed. Scribes copied them by hand. The copies went "
+    "back to the ships, the originals stayed. Nobody knows how many there were. It did not burn in one night; it faded."
+)
+"""Summarized on the first day, where there is no README.md."""
+
+
+def first_choices(registry: Registry) -> list[Choice]:
+    """What to begin with: at most four lines; none where a model with weights is on this machine."""
+    infos = registry.models()
+    if any(not info.is_baseline and registry.is_installed(info) and info.files for info in infos):
+        return []
+    if any(not info.is_baseline and not info.files for info in infos):  # a model that needs no download
+        return []
+    choices = [Choice("/demo", "score three ready translations, no model", "2 s")]
+    if "summarize" in registry.tasks():
+        if Path("README.md").is_file():
+            choices.append(Choice("/summarize @README.md", "lead-3 baseline, no model", "1 s"))
+        else:
+            line = f"/summarize {FIRST_TEXT}"
+            choices.append(Choice(line, "lead-3 baseline, no model", "1 s", shown="/summarize TEXT"))
+    for info in sorted((one for one in infos if one.files), key=lambda one: one.download_size)[:2]:
+        does = info.description.partition(";")[0].partition(":")[2].strip() or info.description
+        size = format_size(info.download_size)
+        choices.append(Choice(f"/pull {info.name}", does, size, is_download=True))
+    return choices
+
+
+def room_line() -> str:
+    """Free disk and memory, and what a download does not do."""
+    from palaver import paths
+
+    place = paths.data_dir()
+    while not place.exists():
+        place = place.parent
+    room = f"You have {format_size(shutil.disk_usage(place).free)} free"
+    if memory := _memory():
+        room += f" and {format_size(memory)} of memory"
+    return f"{room}. Downloads resume. Nothing is sent anywhere."
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return 0
+
+
+def models_text(registry: Registry, chosen: str) -> str:
+    """The models one a line: sign, name, size, state, what it does."""
+    rows: list[Sequence[str]] = []
+    for info in registry.models():
+        is_here = registry.is_installed(info)
+        sign = "●" if info.name == chosen else "○" if is_here else "↓"
+        size = format_size(info.download_size) if info.download_size else "–"
+        state = "no weights" if info.is_baseline else "on disk" if is_here else f"/pull {info.name}"
+        rows.append((sign, info.name, size, state, info.description))
+    widths = [max(len(row[index]) for row in rows) for index in range(4)] if rows else []
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
+        for row in rows
+    ]
+    return "\n".join([*lines, "", "/model NAME answers with it from now on; -m NAME after a task, only once."])
+
+
+def pull_state(name: str, progress: PullProgress) -> str:
+    """`↓ smollm2 43 % · 40 MB of 93 MB`."""
+    share = 100 * progress.done_bytes / progress.total_bytes if progress.total_bytes else 0
+    doing = "" if progress.state == "downloading" else f" {progress.state}"
+    done, total = format_size(progress.done_bytes), format_size(progress.total_bytes)
+    return f"↓ {name}{doing} {share:.0f} % · {done} of {total}"
