@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
+from palaver.errors import BadInput, PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.generate import generate
 from palaver.metric import Metric, Score
@@ -234,13 +234,13 @@ class Session:
         on_text: Callable[[str], None],
     ) -> Outcome:
         journal = _Journal(self.store, turn_id, on_text)
-        generation, error = Generation("", "error"), None
+        generation, error, digest = Generation("", "error"), None, info.digest
         try:
-            generation = generate(self.registry.model(info.name), sent, config, cancel, journal.add)
+            model = self.registry.model(info.name)
+            generation = generate(model, sent, config, cancel, journal.add)
+            digest = model.info.digest
             if generation.finish_reason == "error":
                 error = PalaverError(generation.error or f"{info.name} stopped with an error.", code="model_failed")
-        except ContextExceeded as exceeded:
-            error = exceeded
         except PalaverError as failed:
             error = failed
         except Exception as bug:  # a model plugin may raise anything at all
@@ -252,9 +252,9 @@ class Session:
                 output = ask.task.parse(raw, example)
             except Exception as bug:  # a task plugin may raise anything at all
                 error = _culprit(ask.task, bug)
-        outcome = self._finish(turn_id, output, raw, generation, error)
+        outcome = self._finish(turn_id, output, raw, generation, error, digest)
         if outcome.error is None:
-            self._said += [*sent.messages[-1:], Message("assistant", output)]
+            self._said += [_asked(ask.task, sent), Message("assistant", output)]
             self._last = turn_id
             if example.references:
                 self.store.add_references(turn_id, example.references)
@@ -263,11 +263,19 @@ class Session:
         return outcome
 
     def _finish(
-        self, turn_id: int, output: str, raw: str, generation: Generation, error: PalaverError | None
+        self,
+        turn_id: int,
+        output: str,
+        raw: str,
+        generation: Generation,
+        error: PalaverError | None,
+        digest: str = "",
     ) -> Outcome:
         status = "failed" if error else _STATUS[generation.finish_reason]
         said = "" if error is None else str(error) + (f" Fix: {error.fix}" if error.fix else "")
-        self.store.finish_turn(turn_id, output=output, raw=raw, status=status, generation=generation, error=said)
+        self.store.finish_turn(
+            turn_id, output=output, raw=raw, status=status, generation=generation, error=said, model_digest=digest
+        )
         return Outcome(self.store.turn(turn_id), error)
 
 
@@ -292,6 +300,13 @@ class _Journal:
             self._store.draft(self._turn_id, self.text)
             self._saved = time.monotonic()
         self._on_text(piece)
+
+
+def _asked(task: Task, sent: Request) -> Message:
+    """What was asked, as the conversation remembers it: a task's instruction and text as one message of the user."""
+    if isinstance(task, Chat):
+        return sent.messages[-1]
+    return Message("user", "\n\n".join(message.content for message in sent.messages))
 
 
 def _check(task: Task, example: Example) -> None:

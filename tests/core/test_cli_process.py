@@ -170,15 +170,20 @@ BROKEN = {
 }
 
 
+def installed(folder: Path) -> dict[str, str]:
+    """The environment of a process for which `folder` holds the package `their-package` with the plugin `theirs`."""
+    metadata = folder / "their_package-2.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 2.0\n")
+    (metadata / "entry_points.txt").write_text("[palaver]\ntheirs = their_plugin\n")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))}
+
+
 @pytest.fixture(params=BROKEN)
 def third_party(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """An installed package with a plugin that does not work, as the environment of a process."""
     (tmp_path / "their_plugin.py").write_text(BROKEN[request.param], "utf-8")
-    metadata = tmp_path / "their_package-2.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 2.0\n")
-    (metadata / "entry_points.txt").write_text("[palaver]\ntheirs = their_plugin\n")
-    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))}
+    return installed(tmp_path)
 
 
 def test_a_broken_plugin_stops_nothing_and_is_told(third_party: dict[str, str]) -> None:
@@ -202,13 +207,36 @@ def test_a_command_of_a_plugin_is_a_command(tmp_path: Path) -> None:
         "    def hello():\n"
         "        click.echo('hello from a plugin')\n"
     )
-    metadata = tmp_path / "their_package-2.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 2.0\n")
-    (metadata / "entry_points.txt").write_text("[palaver]\ntheirs = their_plugin\n")
-    environment = {"PYTHONPATH": str(tmp_path)}
+    environment = installed(tmp_path)
     assert piped("hello", environment=environment).out == "hello from a plugin\n"
     assert "hello" in piped("--help", environment=environment).out
+
+
+def test_without_a_command_a_terminal_gets_the_chat_command_of_a_plugin(palaver_home: Path, tmp_path: Path) -> None:
+    (palaver_home / "config.toml").write_text('plugins_off = ["tui"]\n')
+    without = on_terminal()
+    assert without.code == 1
+    assert "No plugin provides the terminal UI" in without.out
+    (tmp_path / "their_plugin.py").write_text(
+        "import click\n"
+        "def palaver_commands(group):\n"
+        "    @group.command()\n"
+        "    def chat():\n"
+        "        click.echo('a window opens')\n"
+    )
+    assert on_terminal(environment=installed(tmp_path)).out == "a window opens\r\n"
+
+
+def test_the_shell_can_complete_commands_and_models() -> None:
+    def completed(line: str) -> list[str]:
+        words = line.split(" ")
+        asked = {"_PALAVER_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+        return [one.partition(",")[2] for one in piped(environment=asked).out.splitlines()]
+
+    piped("summarize", TEXT, "-m", "lead-3")
+    assert completed("palaver s") == ["summarize"]
+    assert completed("palaver summarize -m le") == ["lead-3", "lexrank"]
+    assert completed("palaver models pull smol") == ["smollm2"]
 
 
 def test_the_version_is_told_at_once() -> None:

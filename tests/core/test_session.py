@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,27 @@ def test_a_chat_remembers_and_a_new_one_does_not(store: Store) -> None:
     talk.forget()
     ask(talk, "And now?")
     assert [m.content for m in model.asked[2].messages] == ["And now?"]
+
+
+def test_a_chat_after_a_task_knows_what_was_asked_and_answered(store: Store) -> None:
+    model = Scripted(says("Der Hund"))
+    talk = session(store, model)
+    ask(talk, "/translate de The dog")
+    ask(talk, "Why der?")
+    first, answer, question = model.asked[1].messages
+    assert first.role == "user"
+    assert "into German" in first.content
+    assert first.content.endswith("The dog")
+    assert (answer.content, question.content) == ("Der Hund", "Why der?")
+
+
+def test_a_digest_that_only_loading_tells_is_in_the_row(store: Store) -> None:
+    model = Scripted(says("Hi"))
+    model.info = replace(model.info, digest="")
+    talk = session(store, model)
+    talk.registry.models()
+    model.info = replace(model.info, digest="sha256:late")
+    assert ask(talk, "Hello").turn.model_digest == "sha256:late"
 
 
 def test_a_long_chat_drops_its_oldest_turns_and_says_how_many(store: Store) -> None:

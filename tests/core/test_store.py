@@ -48,6 +48,12 @@ def answer(store: Store, output: str = "Die Katze saß.", *, status: str = "comp
     return turn_id
 
 
+def scorable(store: Store) -> int:
+    turn_id = answer(store)
+    store.add_references(turn_id, ["Die Katze sass."])
+    return turn_id
+
+
 def score(
     value: float | None, *, metric: str = "chrf", stats: tuple[float, ...] = (1.0, 2.0), error: str = ""
 ) -> Score:
@@ -188,12 +194,19 @@ def test_scoring_twice_adds_nothing_and_an_error_can_be_followed_by_a_number(sto
 
 
 def test_the_main_score_is_the_first_in_the_tasks_order(store: Store) -> None:
-    turn_id = answer(store)
+    turn_id = scorable(store)
     scores = [Score(name, name.upper(), float(place), name) for place, name in enumerate(("ter", "bleu", "chrf"))]
     store.add_scores(turn_id, scores)
     assert list(store.turn(turn_id).scores) == scores
     line = store.page()[0]
     assert (line.main, line.second) == (("TER", 0.0), ("BLEU", 1.0))
+
+
+def test_numbers_that_need_no_reference_are_kept_but_are_no_main_score(store: Store) -> None:
+    turn_id = answer(store)
+    store.add_scores(turn_id, [score(7.0, metric="length")])
+    assert [one.value for one in store.turn(turn_id).scores] == [7.0]
+    assert store.page()[0].main is None
 
 
 def test_a_corpus_is_the_sum_over_complete_turns_only(store: Store) -> None:
@@ -206,9 +219,9 @@ def test_a_corpus_is_the_sum_over_complete_turns_only(store: Store) -> None:
 
 
 def test_what_could_not_be_scored_is_in_no_corpus(store: Store) -> None:
-    store.add_scores(answer(store), [score(math.nan)])
-    store.add_scores(answer(store), [score(math.inf, metric="ter")])
-    store.add_scores(answer(store), [score(1.0, stats=(math.nan, 1.0))])
+    store.add_scores(scorable(store), [score(math.nan)])
+    store.add_scores(scorable(store), [score(math.inf, metric="ter")])
+    store.add_scores(scorable(store), [score(1.0, stats=(math.nan, 1.0))])
     assert store.corpus(None, "chrf") == []
     newest, *_, oldest = store.page()
     assert oldest.main == ("chrF", None)

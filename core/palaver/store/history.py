@@ -97,11 +97,19 @@ class Store:
         return self._writer.submit(lambda db: writes.draft(db, turn_id, text))
 
     def finish_turn(
-        self, turn_id: int, *, output: str, raw: str, status: str, generation: Generation, error: str = ""
+        self,
+        turn_id: int,
+        *,
+        output: str,
+        raw: str,
+        status: str,
+        generation: Generation,
+        error: str = "",
+        model_digest: str = "",
     ) -> None:
-        """Record the answer and how it ended."""
+        """Record the answer and how it ended; the digest too, where it is known only after loading."""
         _check("status", status, STATUSES)
-        self._write(lambda db: writes.finish_turn(db, turn_id, output, raw, status, generation, error))
+        self._write(lambda db: writes.finish_turn(db, turn_id, output, raw, status, generation, error, model_digest))
 
     def mark_orphans(self) -> int:
         """Mark running turns of dead processes as interrupted; how many. Those of living processes are left alone."""

@@ -76,7 +76,8 @@ def lines(connection: Connection, ids: Sequence[int]) -> list[TurnLine]:
 
 
 def _line(row: Row, scores: list[Row]) -> TurnLine:
-    shown = [(str(one["title"]), one["value"]) for one in scores[:2]]
+    # Lengths and the like, which need no reference, say nothing of how good an answer is.
+    shown = [(str(one["title"]), one["value"]) for one in scores[:2] if one["reference_set"]]
     return TurnLine(
         id=row["id"],
         created=row["created"],

@@ -70,13 +70,21 @@ def draft(connection: Connection, turn_id: int, text: str) -> None:
 
 
 def finish_turn(
-    connection: Connection, turn_id: int, output: str, raw: str, status: str, generation: Generation, error: str
+    connection: Connection,
+    turn_id: int,
+    output: str,
+    raw: str,
+    status: str,
+    generation: Generation,
+    error: str,
+    model_digest: str,
 ) -> None:
     """The answer, and how it ended."""
     output, raw = clean(output), clean(raw)
     changed = connection.execute(
         "UPDATE turns SET output = ?, raw = ?, status = ?, finish_reason = ?, error = ?, prompt_tokens = ?, "
-        "output_tokens = ?, first_token_seconds = ?, seconds = ?, touched = ? WHERE id = ?",
+        "output_tokens = ?, first_token_seconds = ?, seconds = ?, touched = ?, "
+        "model_digest = iif(?11 = '', model_digest, ?11) WHERE id = ?12",
         (
             output,
             None if raw == output else raw,  # most answers are what the model said
@@ -88,6 +96,7 @@ def finish_turn(
             finite(generation.first_token_seconds),
             finite(generation.seconds),
             time.time(),
+            clean(model_digest),
             turn_id,
         ),
     ).rowcount
