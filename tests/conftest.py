@@ -17,6 +17,7 @@ def palaver_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """An empty folder that stands for all of the user's: history, models, settings, logs."""
     home = tmp_path_factory.mktemp("palaver-home")
     monkeypatch.setenv("PALAVER_HOME", str(home))
+    monkeypatch.setenv("PALAVER_NO_DAEMON", "1")  # an engine would outlive its test by ten minutes
     for moved in ("PALAVER_HISTORY", "PALAVER_CONFIG", "PALAVER_STATE", "PALAVER_MODELS_FROM"):
         monkeypatch.delenv(moved, raising=False)
     return home

@@ -81,8 +81,29 @@ def read(stream: BinaryIO) -> Frame | None:
     if length > LIMIT:
         raise FrameError(f"a message announces {length:,} bytes, the limit is {LIMIT:,}")
     body = stream.read(length)
-    if len(body) < length:
+    return None if len(body) < length else _parsed(body)
+
+
+def take(held: bytearray) -> Frame | None:
+    """The first frame in `held`, taken out of it, or None while it is not whole.
+
+    Raises:
+        FrameError: what came is no frame.
+    """
+    if len(held) < _HEADER.size:
         return None
+    (length,) = _HEADER.unpack_from(held)
+    if length > LIMIT:
+        raise FrameError(f"a message announces {length:,} bytes, the limit is {LIMIT:,}")
+    end = _HEADER.size + length
+    if len(held) < end:
+        return None
+    body = bytes(held[_HEADER.size : end])
+    del held[:end]
+    return _parsed(body)
+
+
+def _parsed(body: bytes) -> Frame:
     try:
         frame = json.loads(body)
     except (ValueError, RecursionError) as error:

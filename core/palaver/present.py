@@ -10,12 +10,15 @@ UNSCORED = "–"
 
 _FRACTIONS = ("rouge", "R-", "distinct", "dist-", "repetition", "rep")
 """Beginnings of the names and titles of metrics whose own scale is 0-1; printed as the papers do, times 100."""
+_COUNTS = ("length", "words")
 
 
 def format_value(name: str, value: float | None) -> str:
-    """A score's number with one decimal; `name` is the metric's name or title."""
+    """A score's number with one decimal, a count without; `name` is the metric's name or title."""
     if value is None:
         return UNSCORED
+    if name in _COUNTS:
+        return f"{value:.0f}"
     return f"{value * 100 if name.startswith(_FRACTIONS) else value:.1f}"
 
 

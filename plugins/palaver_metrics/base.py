@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from palaver.example import Example
 from palaver.metric import Score
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MEAN = "|corpus:mean"
 """Ends the signature of a corpus score that is the mean of its examples' scores."""
@@ -71,6 +76,10 @@ class TextMetric:
         return Score(
             self.name, self.title, stats[0] / n, signature, n=n, stats=tuple(stats), corpus_signature=signature
         )
+
+    def corpus_values(self, stats: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        """The values (T,) that `corpus` gives for each of T sums of statistics (T, K) over `n` outputs."""
+        return stats[:, 0] / n
 
     def _refuse(self, output: str, references: Sequence[str]) -> None:
         if self.needs_references and not references:

@@ -20,6 +20,8 @@ from palaver_metrics.base import CannotScore, Measured, TextMetric
 from palaver_metrics.script import bleu_tokenizer, nfc, script_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.metrics.ter import TER
@@ -73,6 +75,10 @@ class SacreMetric(TextMetric):
         """The corpus score of summed statistics."""
         raise NotImplementedError
 
+    def corpus_values(self, stats: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        """As `aggregate`, for each of T sums of statistics (T, K) at once: what resampling tests need."""
+        raise NotImplementedError
+
 
 class Bleu(SacreMetric):
     """Sentence BLEU with effective order (Chen and Cherry 2014), and BLEU (Papineni et al. 2002) of a corpus."""
@@ -94,6 +100,18 @@ class Bleu(SacreMetric):
         found = BLEU.compute_bleu(correct, total, int(hypothesis_length), int(reference_length), smooth_method="exp")
         return float(found.score)
 
+    def corpus_values(self, stats: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        import numpy as np
+
+        output_length, reference_length = stats[:, 0], stats[:, 1]
+        correct, total = stats[:, 2:6], stats[:, 6:10]
+        usable = (total > 0).all(axis=1) & (correct > 0).any(axis=1)  # sacrebleu gives 0 to all others
+        # The k-th order without a match counts as 1 / 2^k matches: Chen and Cherry 2014, method 3.
+        smoothed = np.where(correct > 0, correct, 0.5 ** np.cumsum(correct == 0, axis=1))
+        logs = np.log(smoothed / np.where(total > 0, total, 1)).mean(axis=1)
+        brevity = np.minimum(0, 1 - reference_length / np.where(usable, output_length, 1))
+        return np.where(usable, 100 * np.exp(brevity + logs), 0.0)
+
 
 class ChrF(SacreMetric):
     """chrF2 (Popović 2015): F-score of character 1- to 6-grams."""
@@ -111,6 +129,19 @@ class ChrF(SacreMetric):
 
     def aggregate(self, sums: list[float]) -> float:
         return float(_chrf()[0]._compute_f_score([int(count) for count in sums]))
+
+    def corpus_values(self, stats: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        import numpy as np
+
+        scorer = _chrf()[0]
+        output, reference, same = (stats[:, start : 3 * scorer.order : 3] for start in range(3))
+        counted = (output > 0) & (reference > 0)
+        orders = np.maximum(counted.sum(axis=1), 1)
+        precision = np.where(counted, same / np.where(counted, output, 1), 0).sum(axis=1) / orders
+        recall = np.where(counted, same / np.where(counted, reference, 1), 0).sum(axis=1) / orders
+        factor = scorer.beta**2
+        below = factor * precision + recall
+        return 100 * (1 + factor) * precision * recall / np.where(below > 0, below, 1)
 
 
 class Ter(SacreMetric):
@@ -133,6 +164,12 @@ class Ter(SacreMetric):
     def aggregate(self, sums: list[float]) -> float:
         edits, length = sums
         return 100 * edits / length if length else 100.0 * (edits > 0)
+
+    def corpus_values(self, stats: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        import numpy as np
+
+        edits, length = stats[:, 0], stats[:, 1]
+        return 100 * np.where(length > 0, edits / np.where(length > 0, length, 1), edits > 0)
 
 
 def _nrefs(signature: str, count: str, changed: bool) -> str:

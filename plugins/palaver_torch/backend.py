@@ -48,7 +48,9 @@ class Torch:
 
     def _folder(self, info: ModelInfo) -> Path:
         if info.name.startswith("hf:"):
-            return cached_snapshot(info.name) or _download(info.name)
+            cached = cached_snapshot(info.name)
+            whole = cached is not None and any(cached.glob("*.safetensors"))  # not only its config
+            return cached if cached is not None and whole else _download(info.name)
         path = Path(info.path) if info.path else None
         if path is None or not path.exists():
             if info.files:

@@ -35,6 +35,8 @@ class FaultyModel:
         elif how == "abort":
             print("GGML_ASSERT(n > 0) failed")
             os.abort()
+        elif how == "pid":
+            yield Delta(str(os.getpid()), request=index, finish_reason="stop")
         elif how == "exit":
             os._exit(7)
         elif how == "sys.exit":

@@ -63,7 +63,7 @@ def test_the_reason_names_the_error_its_text_and_the_line(modules: Path) -> None
 def test_a_module_with_one_task_class_needs_no_hook(modules: Path) -> None:
     plugins = Plugins([plugin(modules, "seven", GOOD)])
     plugins.load()
-    assert next(iter(plugins)).adds == ("task shout",)
+    assert next(iter(plugins)).adds == ("task shout: Say it louder.",)
 
 
 def test_what_a_plugin_prints_at_import_stays_out_of_the_answer(
@@ -84,7 +84,7 @@ def test_a_plugin_that_is_off_is_not_imported(modules: Path) -> None:
 
 def test_the_index_remembers_what_a_plugin_adds(modules: Path) -> None:
     Plugins([plugin(modules, "kept", GOOD)]).load()
-    assert read_index()["kept 1"] == ("task shout",)
+    assert read_index()["kept 1"] == ("task shout: Say it louder.",)
 
 
 def test_the_built_in_plugins_come_through_the_entry_points() -> None:

@@ -67,7 +67,7 @@ def test_it_is_listed_with_what_it_adds(clean: Environment) -> None:
     assert "palaver-shout" in clean.out("palaver", "plugins", "list")
     listed = json.loads(clean.out("palaver", "plugins", "list", "--check", "--json"))
     shout = next(plugin for plugin in listed["plugins"] if plugin["name"] == "shout")
-    assert shout["adds"] == ["task shout", "model upper", "backend shout"]
+    assert shout["adds"] == ["task shout: Say a text louder.", "model upper", "backend shout"]
 
 
 def test_its_task_is_a_command_that_answers_and_is_scored(clean: Environment) -> None:

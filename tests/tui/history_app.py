@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from textual.app import App
 from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 from palaver.session import Session
 from palaver_tui.screens.history import HistoryScreen
@@ -32,8 +34,11 @@ class HistoryApp(App[None]):
 
 async def settled(pilot: Pilot[None]) -> None:
     """Wait until no worker is left and every message has been handled."""
-    for _ in range(4):  # a page that arrives may ask for the next
-        await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+    while working := [worker for worker in pilot.app.workers if not worker.is_finished]:
+        for worker in working:
+            with suppress(WorkerCancelled):  # a later one of its kind has taken its place
+                await worker.wait()
         await pilot.pause()
 
 
@@ -45,7 +50,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 async def until(pilot: Pilot[None], claim: Callable[[], bool]) -> None:
     """Wait for a claim to come true."""
-    for _ in range(500):
+    for _ in range(100):
         if claim():
             return
         await settled(pilot)

@@ -63,7 +63,8 @@ def test_every_row_is_as_wide_as_the_table_whatever_its_text(text: str, width: i
     row = table_row(line(output_start=text, model=text, task=text), NOW)
     from rich.style import Style
 
-    from palaver_tui.widgets.table import GUTTER, Cell
+    from palaver_tui.widgets.table import GUTTER
+    from palaver_tui.widgets.window import Cell
 
     columns = _columns(LAYOUTS, width)
     sizes = [cell_len(_segment(row.cells.get(one.name, Cell("")), size, Style()).text) for one, size in columns]

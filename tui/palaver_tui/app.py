@@ -37,7 +37,7 @@ SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT")
 class PalaverApp(App[None]):
     """Palaver in the terminal."""
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = ["app.tcss", "screens/chat.tcss"]  # Textual reads none of the default screen's own
     TITLE = "palaver"
     BINDINGS: ClassVar = [
         Binding("ctrl+q", "leave", "quit", show=False, priority=True, id="app.quit"),
@@ -59,6 +59,10 @@ class PalaverApp(App[None]):
     def get_default_screen(self) -> Screen[None]:
         """The conversation."""
         return self.chat
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The ledger's own colours, for the themes that do not know them."""
+        return {"muted": "#8c8c8c", "better": "#3b8eea", "worse": "#d18616", "hairline": "#6a6a6a"}
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The guard first: nothing that a terminal would obey leaves the app."""

@@ -64,7 +64,7 @@ def driver_class() -> type[Driver]:
 
         def run_input_thread(self) -> None:
             """Textual decodes strictly, and one wrong byte ends the app (Textualize/textual#6456)."""
-            linux_driver.getincrementaldecoder = _tolerant  # type: ignore[assignment]
+            vars(linux_driver)["getincrementaldecoder"] = _tolerant
             super().run_input_thread()
 
         def _get_terminal_size(self) -> tuple[int, int]:

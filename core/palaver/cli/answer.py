@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STOPPED = 130
 
 
-def answer(program: Program, wanted: Invocation, *, stdin: TextIO) -> int:
+def answer(program: Program, wanted: Invocation, *, stdin: TextIO | None) -> int:
     """Do what was asked and return the exit code.
 
     Raises:
@@ -49,7 +49,7 @@ def answer(program: Program, wanted: Invocation, *, stdin: TextIO) -> int:
             session.close()
 
 
-def understand(program: Program, wanted: Invocation, stdin: TextIO) -> Ask:
+def understand(program: Program, wanted: Invocation, stdin: TextIO | None) -> Ask:
     """The question behind the words, with stdin and files read.
 
     Raises:
@@ -71,6 +71,7 @@ def understand(program: Program, wanted: Invocation, stdin: TextIO) -> Ask:
     except UsageError as error:  # a chat's slash is not how it is typed here
         told = error.message.replace(f"/{task.name} ", f"palaver {task.name} ")
         raise UsageError(told, fix=error.fix or f"palaver {task.name} --help", code=error.code) from error
+    check_references(task, ask.example.references)
     if "-" not in words:
         return ask
     text = read_stdin(stdin)
@@ -81,12 +82,24 @@ def understand(program: Program, wanted: Invocation, stdin: TextIO) -> Ask:
     return dataclasses.replace(ask, example=dataclasses.replace(ask.example, inputs=inputs))
 
 
-def read_stdin(stdin: TextIO) -> str:
+def check_references(task: type[Task], references: Sequence[str]) -> None:
+    """Nothing can be scored by an empty text, but for QA, where it says that there is no answer.
+
+    Raises:
+        BadInput: a reference is empty.
+    """
+    if task.name != "qa" and any(not one.strip() for one in references):
+        raise BadInput("A reference is empty: it is the answer you would have wanted.", code="empty_reference")
+
+
+def read_stdin(stdin: TextIO | None) -> str:
     """All of stdin as text.
 
     Raises:
         BadInput: it is empty, or not UTF-8.
     """
+    if stdin is None:  # closed by the shell: `<&-`
+        raise BadInput("There is no stdin.", fix="pipe a text in, or give @FILE", code="empty_input")
     if is_terminal(stdin):
         write(sys.stderr, "Reading from the terminal; ctrl+d ends the text.\n")
     try:
@@ -108,7 +121,7 @@ def _answer_one(program: Program, wanted: Invocation, session: Session, ask: Ask
     with Stop(output) as stop:
         outcome = session.ask(ask, cancel=stop.event, on_start=live.start, on_text=live.add)
     turn = outcome.turn
-    live.end(turn.output)
+    live.end()
     if outcome.error is not None:
         if turn.output and wanted.is_kept:
             output.talk(f"What it wrote until then: palaver history show {turn.id}")
@@ -245,7 +258,7 @@ class Live:
             self.has_shown = True
             write(sys.stdout, safe_text(kept))
 
-    def end(self, output: str) -> None:
+    def end(self) -> None:
         """The answer is whole."""
         self._progress.clear()
         if self.has_shown:

@@ -32,33 +32,36 @@ class Additions:
     """What plugins add to the command line, as the index remembers it; nothing is imported to know it."""
 
     tasks: Mapping[str, str]
-    """Name of the task to name and version of its plugin."""
+    """Name of the task to its help; a third party's says which plugin it is from."""
     commands: Mapping[str, str]
     unknown: tuple[str, ...]
     """Plugins that have not been imported yet in this version."""
 
 
 def additions() -> Additions:
-    """The tasks and commands of the installed plugins."""
+    """The tasks and commands of the installed plugins; a new one is looked at by a process of its own."""
     from palaver.config import read_settings
-    from palaver.plugins import find, index_key, read_index
+    from palaver.plugins import find, index_key, read_index, refresh_index
 
     off: tuple[str, ...] = ()
     with contextlib.suppress(PalaverError):  # help must not fail over a comma in the settings
         off = read_settings().plugins_off
     index = read_index()
+    plugins = [plugin for plugin in find() if plugin.name not in off]
+    if any(index_key(plugin) not in index for plugin in plugins):
+        refresh_index()
+        index = read_index()
     found: dict[str, dict[str, str]] = {"task": {}, "command": {}}
     unknown = []
-    for plugin in find():
+    for plugin in plugins:
         key = index_key(plugin)
-        if plugin.name in off:
-            continue
         if key not in index:
             unknown.append(plugin.name)
         for words in index.get(key, ()):
-            kind, _, name = words.partition(" ")
+            kind, _, rest = words.partition(" ")
+            name, _, told = rest.partition(": ")
             if kind in found and name:
-                found[kind].setdefault(name, key)
+                found[kind].setdefault(name, told if plugin.distribution == "palaver" else f"{told} ({key})")
     return Additions(found["task"], found["command"], tuple(unknown))
 
 
@@ -102,9 +105,9 @@ class Palaver(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         known = additions()
         sections = {
-            "Tasks": [(safe_line(name), f"from plugin {safe_line(key)}") for name, key in sorted(known.tasks.items())],
+            "Tasks": [(safe_line(name), safe_line(told)) for name, told in sorted(known.tasks.items())],
             "Commands": list(COMMANDS.items())
-            + [(safe_line(name), f"from plugin {safe_line(key)}") for name, key in sorted(known.commands.items())],
+            + [(safe_line(name), safe_line(told)) for name, told in sorted(known.commands.items())],
             "Plugins": [(safe_line(name), "installed, not used yet") for name in known.unknown],
         }
         for title, rows in sections.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from palaver.cli.program import Program, color_option, json_option
@@ -12,16 +14,20 @@ from palaver.paths import history_file
 @click.command("doctor")
 @click.option("--check", "is_checked", is_flag=True, help="Import the plugins too, and hash the models.")
 @click.option("--recover", "is_recovering", is_flag=True, help="Set a damaged history aside; nothing is deleted.")
+@click.option("--backup", default="", metavar="FILE", help="Write a whole copy of the history to FILE.")
 @json_option
 @color_option
 @click.pass_context
-def command(context: click.Context, is_checked: bool, is_recovering: bool, as_json: bool) -> None:
+def command(context: click.Context, is_checked: bool, is_recovering: bool, backup: str, as_json: bool) -> None:
     """Say what is missing or broken, and the command that fixes it. Exits with 1 if something is a problem."""
     from palaver.cli.findings import everything
 
     program = context.ensure_object(Program)
     if is_recovering:
         _recover(program)
+        return
+    if backup:
+        _back_up(program, Path(backup).expanduser())
         return
     findings = list(everything(is_checked=is_checked))
     problems = sum(one.level == "problem" for one in findings)
@@ -36,6 +42,13 @@ def command(context: click.Context, is_checked: bool, is_recovering: bool, as_js
             if one.fix:
                 program.output.show(f"{'':<18} fix: {one.fix}")
     context.exit(1 if problems else 0)
+
+
+def _back_up(program: Program, target: Path) -> None:
+    if target.exists():
+        raise BadInput(f"{target} is there already.", fix="name a file that is not", code="file_exists")
+    with program.history() as store:
+        program.output.talk(f"The history is copied to {store.backup(target)}.")
 
 
 def _recover(program: Program) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from palaver.cli.answer import STOPPED, record, warnings_of
+from palaver.cli.answer import STOPPED, check_references, record, warnings_of
 from palaver.cli.output import Progress, is_capable, report
 from palaver.cli.program import Program
 from palaver.cli.stop import Stop
@@ -80,6 +80,7 @@ def split(ask: Ask) -> list[Ask]:
                 f"A reference has {len(found)} lines and the input {len(lines)}: each line needs its own.",
                 code="references_do_not_match",
             )
+        check_references(type(ask.task), found)
     asks = []
     for number, line in enumerate(lines):
         inputs = {**ask.example.inputs, name: line}

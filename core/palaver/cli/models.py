@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from palaver.cli.output import Output, Progress, table
-from palaver.cli.program import Program, color_option, json_option, pass_program
+from palaver.cli.program import Program, color_option, complete_models, json_option, pass_program
 from palaver.errors import BadInput, PalaverError
 from palaver.paths import models_dir
 from palaver.present import format_seconds, format_size
@@ -95,7 +95,7 @@ def model_record(registry: Registry, info: ModelInfo) -> Mapping[str, object]:
 
 
 @command.command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 @json_option
 @color_option
 @pass_program
@@ -134,8 +134,18 @@ def _facts(registry: Registry, info: ModelInfo) -> Iterator[tuple[str, str]]:
             yield label, value
 
 
+@command.command("unload")
+@color_option
+@pass_program
+def unload(program: Program) -> None:
+    """End the engine that keeps models warm between commands, and free its memory."""
+    from palaver.warm import stop_engine
+
+    program.output.talk("The engine has ended." if stop_engine() else "No engine was running.")
+
+
 @command.command("pull")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 @click.option("--from", "source", default="", metavar="PATH", help="A file or folder that has it already.")
 @color_option
 @click.pass_context
@@ -215,7 +225,7 @@ class PullLine:
 
 
 @command.command("rm")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 @color_option
 @pass_program
 def remove(program: Program, name: str) -> None:

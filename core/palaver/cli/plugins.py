@@ -39,14 +39,20 @@ def list_plugins(context: click.Context, as_json: bool, is_checked: bool) -> Non
         program.output.record({"schema": "palaver.plugins/1", "plugins": [plugin_record(one) for one in plugins]})
     else:
         rows = [
-            (one.found.name, one.found.version, one.found.distribution, _state(one), one.reason or ", ".join(one.adds))
+            (
+                one.found.name,
+                one.found.version,
+                one.found.distribution,
+                _state(one),
+                one.reason or ", ".join(words.partition(": ")[0] for words in one.adds),
+            )
             for one in plugins
         ]
         program.output.show(table(("plugin", "version", "package", "state", "adds"), rows))
         for one in plugins:
             if one.health == "broken":
                 program.output.talk(f"{one.found.name}: {one.reason}")
-    if any(one.health == "broken" for one in plugins):
+    if is_checked and any(one.health == "broken" for one in plugins):
         context.exit(1)
 
 
@@ -62,7 +68,14 @@ def look(program: Program, *, is_checked: bool) -> Sequence[Plugin]:
         plugins.load()
         return list(plugins)
     index = read_index()
-    return [replace(one, adds=index.get(index_key(one.found), ())) for one in plugins]
+    return [_remembered(one, index.get(index_key(one.found), ())) for one in plugins]
+
+
+def _remembered(plugin: Plugin, words: tuple[str, ...]) -> Plugin:
+    """The plugin as it was when it was last imported."""
+    if plugin.health == "unloaded" and words and words[0].startswith("broken "):
+        return replace(plugin, health="broken", reason=words[0].removeprefix("broken "))
+    return replace(plugin, adds=words)
 
 
 def _state(plugin: Plugin) -> str:

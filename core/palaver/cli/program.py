@@ -96,4 +96,21 @@ def color_option(command: F) -> F:
     return option(command)
 
 
+def complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of models for the shell to complete."""
+    with contextlib.suppress(PalaverError):
+        names = [info.name for info in context.ensure_object(Program).registry.models()]
+        return sorted(name for name in names if name.startswith(incomplete))
+    return []
+
+
+def complete_metrics(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of metrics for the shell to complete, after the last comma."""
+    before, comma, begun = incomplete.rpartition(",")
+    with contextlib.suppress(PalaverError):
+        names = context.ensure_object(Program).registry.metrics()
+        return sorted(before + comma + name for name in names if name.startswith(begun))
+    return []
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import click
 
-from palaver.cli.program import Program, color_option, pass_program
+from palaver.cli.program import Program, color_option, complete_metrics, complete_models, pass_program
 from palaver.command import Typed
 from palaver.errors import UsageError
 from palaver.registry import DECODING
 from palaver.task import Option, Task
+from palaver.terminal import safe_line
 
 _TAKEN = ("model", "ref", "metric", "json", "jsonl", "lines", "log", "quiet", "color", "help", "option")
 """Flags that every task has; an option of the same name is reached with `-o`."""
@@ -58,8 +59,8 @@ def task_command(task: type[Task]) -> click.Command:
         task.name,
         params=[words, *options],
         callback=_perform(task),
-        help=f"{task.summary()}\n\n{_HELP}",
-        short_help=task.summary(),
+        help=f"{safe_line(task.summary())}\n\n{_HELP}",
+        short_help=safe_line(task.summary()),
     )
     for decorate in _SHARED:
         command = decorate(command)
@@ -74,14 +75,35 @@ _HELP = (
 )
 
 _SHARED = (
-    click.option("-m", "--model", default="", metavar="MODEL", help="Which model answers: see palaver models list."),
+    click.option(
+        "-m",
+        "--model",
+        default="",
+        metavar="MODEL",
+        shell_complete=complete_models,
+        help="Which model answers: see palaver models list.",
+    ),
     click.option("-o", "--option", "pairs", multiple=True, metavar="KEY=VALUE", help="Any option, also temperature=0."),
     click.option("-r", "--ref", "references", multiple=True, metavar="TEXT|@FILE", help="A good answer to score by."),
-    click.option("--metric", "metrics", multiple=True, metavar="A,B", help="Score by these instead of the task's own."),
+    click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="A,B",
+        shell_complete=complete_metrics,
+        help="Score by these instead of the task's own.",
+    ),
     click.option("--lines", "is_by_line", is_flag=True, help="One input a line, one output line each, in order."),
     click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the answer."),
     click.option("--jsonl", "is_jsonl", is_flag=True, help="The same, one object a line, for --lines."),
     click.option("--no-log", "is_unlogged", is_flag=True, help="Leave nothing in history."),
+    click.option(
+        "--no-daemon",
+        "is_alone",
+        is_flag=True,
+        envvar="PALAVER_NO_DAEMON",
+        help="Load the model for this command alone, instead of keeping it warm for the next.",
+    ),
     click.option("--quiet", "is_quiet", is_flag=True, help="Nothing on stderr but errors."),
     color_option,
 )
@@ -106,7 +128,7 @@ def _flag(option: Option) -> click.Option:
     is_set = option.default not in (None, "")
     helped = option.help + (f"  [default: {option.default}]" if is_set else "")
     # Values stay text: the task itself says what is wrong with them, in words that history keeps.
-    return click.Option([f"--{option.name.replace('_', '-')}", option.name], metavar=shown, help=helped.strip())
+    return click.Option([f"--{option.name.replace('_', '-')}", option.name], metavar=shown, help=safe_line(helped))
 
 
 def _perform(task: type[Task]) -> Callable[..., None]:
@@ -125,9 +147,11 @@ def _perform(task: type[Task]) -> Callable[..., None]:
         is_json: bool,
         is_jsonl: bool,
         is_unlogged: bool,
+        is_alone: bool,
         is_quiet: bool,
         **flags: str | None,
     ) -> None:
+        program.registry.shares_engine = not is_alone
         from palaver.cli.answer import answer  # the session and what it needs: paid by whoever asks
 
         program.output.quiet = program.output.quiet or is_quiet

@@ -22,7 +22,6 @@ from palaver_tui.widgets.footer import Footer, Hint
 from palaver_tui.widgets.header import Header
 from palaver_tui.widgets.menu import Entry, Menu, matching
 from palaver_tui.widgets.prompt import Prompt
-from palaver_tui.widgets.start import Start
 from palaver_tui.widgets.text import Text
 from palaver_tui.widgets.transcript import Transcript
 
@@ -60,8 +59,7 @@ _TURN = re.compile(r"#(\d+)(?:\s+|$)")
 class ChatScreen(LiveScreen):
     """One conversation."""
 
-    CSS_PATH = "chat.tcss"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (72, "-normal"), (104, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (104, "-wide")]
     BINDINGS: ClassVar = [
         Binding("escape", "back", "stop, close, back", show=False, id="chat.back"),
         Binding("alt+up", "turn(-1)", "turn above", show=False, id="chat.turn_above"),
@@ -122,15 +120,14 @@ class ChatScreen(LiveScreen):
             self._run_command(name, rest, line)
         else:
             if not line.startswith("/"):
-                self.query(Start).remove()
+                self.end_start()
             self.ask(line, Exchange(line, when=f"{datetime.now():%H:%M}"))
         self.refresh_hints()
 
     def _meant(self, text: str) -> str:
         """The line that a number on the start screen, or `!!`, stands for."""
-        starts = self.query(Start)
-        if starts and text.isdecimal() and 1 <= int(text) <= len(starts.first().choices):
-            return starts.first().choices[int(text) - 1].line
+        if self.start is not None and text.isdecimal() and 1 <= int(text) <= len(self.start.choices):
+            return self.start.choices[int(text) - 1].line
         if text == "!!":
             return self.transcript.last.said if self.transcript.last else ""
         return text
@@ -238,7 +235,7 @@ class ChatScreen(LiveScreen):
             self.prompt.put(self.fix)
 
     @on(Prompt.PastedMuch)
-    def _attach(self, event: Prompt.PastedMuch) -> None:
+    def _keep_paste(self, event: Prompt.PastedMuch) -> None:
         """Keep a very long paste in a file, and mention it."""
         from palaver import paths
 
@@ -293,20 +290,18 @@ class ChatScreen(LiveScreen):
     def refresh_hints(self) -> None:
         """Say anew what Enter does, and which keys there are."""
         text = self.prompt.text
-        starts = self.query(Start)
-        if starts and (not text.strip() or text.strip().isdecimal()):
+        if self.start is not None and (not text.strip() or text.strip().isdecimal()):
             line = self._meant(text.strip()) if text.strip() else ""
             what = slash.will_do(line, self._session) if line and line != text.strip() else ""
-            self._say(what or f"1–{len(starts.first().choices)} and enter, or just start typing")
+            self._say(what or f"1–{len(self.start.choices)} and enter, or just start typing")
         else:
             entry = self._menu.entry
             self._say(slash.will_do(entry.text if entry and entry.text.startswith("/") else text, self._session))
+        hints: tuple[Hint, ...] = WRITING if self.running is not None or self.pulling else TYPING
         if isinstance(self.focused, Exchange):
             hints = READING
         elif self._menu.entry is not None:
             hints = CHOOSING
-        else:
-            hints = WRITING if self.running is not None or self.pulling else TYPING
         self.query_one(Footer).hints = hints
 
     def _say(self, text: str) -> None:

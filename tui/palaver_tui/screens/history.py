@@ -9,28 +9,30 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Input
 
 from palaver.command import read_text
 from palaver.errors import NotFound, PalaverError, UsageError
 from palaver.session import Session
-from palaver.store import FORMATS, STATUSES, Filter, export_turns, parse_filter
-from palaver.terminal import cells, safe_line
-from palaver_tui.screens.turn_rows import LAYOUTS, Trend, table_row, trends, turn_detail
-from palaver_tui.widgets.filter_box import FilterBox
+from palaver.store import STATUSES, Filter, parse_filter
+from palaver.terminal import safe_line
+from palaver_tui.screens.turn_export import ENDINGS, export
+from palaver_tui.screens.turn_rows import LAYOUTS, table_row, trends, turn_detail
+from palaver_tui.widgets.filter_box import FilterBox, Question
 from palaver_tui.widgets.footer import Footer, Hint
 from palaver_tui.widgets.header import Header
-from palaver_tui.widgets.table import Row, Table
+from palaver_tui.widgets.table import Table
 from palaver_tui.widgets.text import Text, styled
+from palaver_tui.widgets.trend import TrendLine
 from palaver_tui.widgets.turn_detail import Detail, TurnDetail
+from palaver_tui.widgets.window import Row
 
 COUNTED = 100_000
 """Matches of a filter are counted no further; the table needs no count."""
@@ -72,7 +74,6 @@ class HistoryScreen(Screen[None]):
         self._deleted: list[frozenset[int]] = []
         """What `d` took away and `u` brings back, the last one last; gone for good when the screen is left."""
         self._asked: Asked = ""
-        self._trend: tuple[str, list[Trend]] = ("", [])
         self._writing = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
@@ -82,14 +83,12 @@ class HistoryScreen(Screen[None]):
             yield FilterBox(placeholder="words, task:translate model:name* chrf<50 since:7d is:failed", id="filter")
             yield Text(id="count", classes="-empty")
         yield Text(id="problem", classes="-empty")
-        yield Text(id="trend", classes="-empty")
-        yield Table(LAYOUTS, id="turns")
+        yield TrendLine(id="trend")
+        yield Table(LAYOUTS, id="history-table")
         yield Text(id="empty")
         yield TurnDetail(id="detail")
         with Vertical(id="below"):
-            with Horizontal(id="ask-row"):
-                yield Text(id="ask-label")
-                yield Input(compact=True, id="ask")
+            yield Question(id="ask-row")
             yield Text(id="said", classes="-empty")
             yield Text(id="command")
         yield Footer(_HINTS)
@@ -104,10 +103,6 @@ class HistoryScreen(Screen[None]):
         if self._table.cursor is not None:
             self._show_all(at=self._table.cursor)
 
-    def on_screen_suspend(self) -> None:
-        if not isinstance(self.app.screen, ModalScreen):  # the palette or the help only covers this screen
-            self._delete_for_good()
-
     def on_unmount(self) -> None:
         self._delete_for_good()
 
@@ -115,7 +110,7 @@ class HistoryScreen(Screen[None]):
 
     @property
     def _table(self) -> Table:
-        return self.query_one("#turns", Table)
+        return self.query_one("#history-table", Table)
 
     @property
     def _query(self) -> Filter:
@@ -159,25 +154,7 @@ class HistoryScreen(Screen[None]):
         count = self.query_one("#count", Text)
         count.set_class(not words, "-empty")
         count.show(" · ".join(words))
-        self._trend = trends(newest)
-        self._draw_trend()
-
-    def _draw_trend(self) -> None:
-        title, models = self._trend
-        room = self.size.width - 4 - cells(f"{title} by day")
-        pieces: list[str | tuple[str, str]] = [(f"{title} by day", "bold")]
-        for trend in models:
-            name = safe_line(trend.model, 20)
-            room -= 5 + cells(f"{name}{trend.bars}{trend.latest}")
-            if room < 0:
-                break
-            pieces += ["  ", (name, "$muted"), f" {trend.bars} {trend.latest} "]
-        line = self.query_one("#trend", Text)
-        line.set_class(len(pieces) == 1, "-empty")
-        line.show(styled(*pieces))
-
-    def on_resize(self) -> None:
-        self._draw_trend()
+        self.query_one(TrendLine).show(*trends(newest))
 
     def _say(self, text: str, style: str = "$muted") -> None:
         """Put a sentence above the command line; an empty one takes it away."""
@@ -298,12 +275,8 @@ class HistoryScreen(Screen[None]):
             return
         self._asked, self._asked_of = what, turn_id
         self._say("")
-        self.query_one("#ask-label", Text).show(styled((_ASKED[what].format(turn_id) + " ❯", "$accent")))
         self.add_class("-asking")
-        box = self.query_one("#ask", Input)
-        box.value = value
-        box.placeholder = _MEANT[what]
-        box.focus()
+        self.query_one(Question).ask(_ASKED[what].format(turn_id), value, _MEANT[what])
 
     def _stop_asking(self) -> None:
         self._asked = ""
@@ -320,7 +293,7 @@ class HistoryScreen(Screen[None]):
         elif self._asked == "export":
             marks = self._table.marks
             chosen = Filter().and_where(_IN, json.dumps(sorted(marks))) if marks else self._query
-            self._change(turn_id, lambda: _export(self._session, chosen, text))
+            self._change(turn_id, lambda: export(self._store, chosen, text))
 
     def _add_reference(self, turn_id: int, text: str) -> str:
         turn = self._session.add_references(turn_id, [read_text(text)])
@@ -435,7 +408,7 @@ _HINTS = (
 _MEANT = {
     "reference": "the answer you would have wanted, or @file; enter scores, esc leaves",
     "note": "enter keeps it, empty removes it",
-    "export": f"a file ending in {', '.join('.' + one for one in FORMATS)}",
+    "export": f"a file ending in {ENDINGS}",
 }
 
 
@@ -457,19 +430,3 @@ def _completions(session: Session) -> Sequence[str]:
     values += [f"since:{ago}" for ago in ("today", "yesterday", "24h", "7d")]
     values += [f"{name.lower()}<" for name in session.registry.metrics()]
     return [*keys, *values]
-
-
-def _export(session: Session, chosen: Filter, typed: str) -> str:
-    """Write the chosen turns to a new file; the ending names the format."""
-    path = Path(typed.strip()).expanduser()
-    format = path.suffix.lstrip(".").lower()
-    if format not in FORMATS:
-        raise UsageError(f"The ending of the file names the format: {', '.join('.' + one for one in FORMATS)}.")
-    try:
-        with path.open("x", encoding="utf-8", newline="") as out:
-            written = export_turns(session.store.turns(chosen), format, out)
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists already; give another name.") from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
-    return f"{written:,} turn{'' if written == 1 else 's'} exported to {path.absolute()}"

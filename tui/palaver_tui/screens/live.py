@@ -13,7 +13,7 @@ from textual.timer import Timer
 
 from palaver_tui import messages, slash
 from palaver_tui.conversation import Conversation, OpenSession
-from palaver_tui.widgets.exchange import Exchange
+from palaver_tui.widgets.exchange import LEGEND, Exchange
 from palaver_tui.widgets.header import Header
 from palaver_tui.widgets.prompt import Prompt
 from palaver_tui.widgets.start import Start
@@ -52,6 +52,8 @@ class LiveScreen(Screen[None]):
         """Name of the model that is being downloaded."""
         self.fix = ""
         """What tab puts into the prompt after a failure."""
+        self.start: Start | None = None
+        """What an empty chat offers, while it does."""
         self._asked: dict[int, Exchange] = {}
         self._turns: dict[int, Exchange] = {}
         self._waiting = ""
@@ -96,6 +98,7 @@ class LiveScreen(Screen[None]):
     def clear(self) -> None:
         """Forget the turns on the screen; history has them."""
         self.transcript.clear()
+        self.start = None
         self._turns.clear()
 
     def show_state(self, state: str = "") -> None:
@@ -109,7 +112,7 @@ class LiveScreen(Screen[None]):
 
         exchange = Exchange(typed, who="palaver")
         self.transcript.add(exchange)
-        self.call_after_refresh(exchange.fail, trouble(error), output="", turn_id=None)
+        exchange.fail(trouble(error), output="", turn_id=None)
         self.offer_again(typed, error)
 
     def offer_again(self, typed: str, error: PalaverError) -> None:
@@ -128,9 +131,16 @@ class LiveScreen(Screen[None]):
         if session is None:
             return
         if choices := first_choices(session.registry):
-            self.transcript.mount(Start(choices, room_line()))
+            self.start = Start(choices, room_line())
+            self.transcript.put(self.start)
         else:
             self.transcript.say("Ask anything. / shows the tasks, F1 the keys.")
+
+    def end_start(self) -> None:
+        """Take away what an empty chat offers."""
+        if self.start is not None:
+            self.start.remove()
+            self.start = None
 
     # What the threads tell
 
@@ -238,7 +248,7 @@ class LiveScreen(Screen[None]):
     async def _demo_ready(self, event: messages.DemoReady) -> None:
         for turn, spans in event.turns:
             await self._show_scored(turn, spans)
-        self.transcript.say("Three ready translations, scored. /ref TEXT scores any answer like this.")
+        self.transcript.say(f"{LEGEND}\n\n/ref TEXT scores any answer like this.")
 
     async def _show_scored(self, turn: Turn, spans: Sequence[Span]) -> None:
         exchange = Exchange(turn.input_text, who=turn.model)
@@ -272,7 +282,7 @@ class LiveScreen(Screen[None]):
         if event.error is not None:
             self.show_error(f"/pull {event.name}", event.error)
         else:
-            self.query(Start).remove()
+            self.end_start()
             self.transcript.say(f"{event.name} is on this machine: just ask.")
             if self._waiting and not self.prompt.text:
                 self.prompt.put(self._waiting)

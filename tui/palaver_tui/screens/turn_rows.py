@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from palaver.overlap import mark
 from palaver.present import format_seconds, format_value
 from palaver.store import Turn, TurnLine
-from palaver_tui.widgets.table import Cell, Column, Layout, Row
+from palaver_tui.widgets.table import Column, Layout
+from palaver_tui.widgets.trend import Trend
 from palaver_tui.widgets.turn_detail import LONGEST, Detail, ScoreLine
+from palaver_tui.widgets.window import Cell, Row
 
 _WHEN = Column("when", "when", 5)
 _TASK = Column("task", "task", 9)
@@ -45,15 +46,6 @@ _PROBLEMS = {
     "running": "Being written now.",
     "truncated": "The tokens ran out before the answer ended.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Trend:
-    """A model's mean score a day, oldest first, on a scale that all models of the line share."""
-
-    model: str
-    bars: str
-    latest: str
 
 
 def table_row(line: TurnLine, now: datetime) -> Row:
@@ -116,6 +108,7 @@ def turn_detail(turn: Turn) -> Detail:
             for one in turn.scores
         ),
         problem=said,
+        is_failed=turn.status == "failed",
         rating="★" * (turn.rating or 0),
         note=turn.note,
         tags=" ".join(turn.tags),

@@ -30,12 +30,11 @@ def first_choices(registry: Registry) -> list[Choice]:
     if any(not info.is_baseline and not info.files for info in infos):  # a model that needs no download
         return []
     choices = [Choice("/demo", "score three ready translations, no model", "2 s")]
-    if "summarize" in registry.tasks():
-        if Path("README.md").is_file():
-            choices.append(Choice("/summarize @README.md", "lead-3 baseline, no model", "1 s"))
-        else:
-            line = f"/summarize {FIRST_TEXT}"
-            choices.append(Choice(line, "lead-3 baseline, no model", "1 s", shown="/summarize TEXT"))
+    if registry.baseline_for("summarize"):
+        baseline = registry.baseline_for("summarize")
+        text, shown = ("@README.md",) * 2 if Path("README.md").is_file() else (FIRST_TEXT, "TEXT")
+        line = f"/summarize -m {baseline} {text}"
+        choices.append(Choice(line, f"{baseline} baseline, no model", "1 s", shown=f"/summarize {shown}"))
     for info in sorted((one for one in infos if one.files), key=lambda one: one.download_size)[:2]:
         does = info.description.partition(";")[0].partition(":")[2].strip() or info.description
         size = format_size(info.download_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
@@ -26,21 +27,25 @@ class Answer(Vertical):
 
     DEFAULT_CSS = "Answer { height: auto; }"
 
-    def __init__(self, text: str = "", *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self.words = 0
         """About how many words were fed."""
         self._text = ""
         self._open = ""
         self._is_plain = False
-        self._tail = Text(CARET if not text else "", classes="tail")
+        self._tail = Text(CARET, classes="tail")
+        self._tail.display = False
         self._rest_until = 0.0
-        self._given = text
+        self._whole: str | None = None
+        """The finished text that came before this was on the screen."""
+
+    def compose(self) -> ComposeResult:
+        yield self._tail
 
     def on_mount(self) -> None:
-        self.mount(self._tail)
-        if self._given:
-            self.finish(self._given)
+        if self._whole is not None:
+            self.finish(self._whole)
 
     @property
     def text(self) -> str:
@@ -52,7 +57,7 @@ class Answer(Vertical):
         self._text += piece
         self.words += len(piece.split())
         self._open += piece
-        if self._is_plain and time.monotonic() < self._rest_until:
+        if not self.is_mounted or time.monotonic() < self._rest_until:
             return
         began = time.monotonic()
         cut = cut_at(self._open)
@@ -61,12 +66,16 @@ class Answer(Vertical):
         if cut:
             done, self._open = self._open[:cut], self._open[cut:]
             self._settle(done)
-        self._tail.show(plain(self._open.lstrip("\n") + CARET))
+        self._tail.display = True
+        self._tail.show(plain(self._open.strip("\n") + CARET))
         # A block that is costly to lay out is laid out less often: keys come first.
         self._rest_until = time.monotonic() + 4 * (time.monotonic() - began)
 
     def finish(self, text: str) -> None:
         """Show the whole answer, the open block as Markdown too; `text` may differ from what was fed."""
+        if not self.is_mounted:
+            self._whole = text
+            return
         if text.strip() == self._text.strip():
             if self._open.strip():
                 self._settle(self._open)

@@ -22,7 +22,8 @@ from palaver_tui.widgets.turn_detail import marked
 
 LONGEST_SAID = 2_000
 """Characters of a question that are shown; the model reads all of them."""
-LEGEND = "in the reference: bold underlined 4 words or more in a row · underlined 2–3 · plain 1 · dim none"
+LEGEND = "bold underlined: 4 words or more in a row are in the reference · underlined: 2–3 · plain: 1 · dim: none"
+"""What the marks mean; the same without colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +69,19 @@ class Exchange(Vertical, can_focus=True):
         self.turn_id: int | None = None
         self.is_frozen = False
         self._when = when
-        self._who = who
         self._spans: Sequence[Span] = ()
         self._output = ""
         self._is_fresh = False
         self._answer = Answer()
-        self._speaker = Text(classes="who")
+        self._speaker = Text(safe_line(who), classes="who")
         self._speed = Text(classes="when")
         self._note = Text(classes="note")
         self._scores = Text(classes="scores")
+        self._legend = Text(LEGEND, classes="legend")
         self._trouble = Text(classes="trouble")
         self._details = Text(classes="details")
+        for part in (self._note, self._scores, self._legend, self._trouble, self._details):
+            part.display = False
 
     def compose(self) -> ComposeResult:
         said = self.said if len(self.said) <= LONGEST_SAID else self.said[:LONGEST_SAID] + " …"
@@ -93,14 +96,11 @@ class Exchange(Vertical, can_focus=True):
                 yield self._answer
                 yield self._trouble
                 yield self._scores
+                yield self._legend
                 yield self._note
                 yield self._details
             yield self._speed
 
-    def on_mount(self) -> None:
-        for part in (self._note, self._scores, self._trouble, self._details):
-            part.display = False
-        self._speaker.show(safe_line(self._who))
 
     @property
     def output(self) -> str:
@@ -197,6 +197,7 @@ class Exchange(Vertical, can_focus=True):
             self._mark()
 
     def on_blur(self) -> None:
+        self._legend.display = False
         if self._spans and not self._is_fresh:
             self._unmark()
 
@@ -211,10 +212,10 @@ class Exchange(Vertical, can_focus=True):
 
     def _mark(self) -> None:
         self._answer.show(marked(self._output, self._spans, self.turn_id or 0))
-        self.note(LEGEND)
+        self._legend.display = self.has_focus
 
     def _unmark(self) -> None:
-        self.note("")
+        self._legend.display = False
         if self.is_frozen:
             self._answer.freeze()
         else:

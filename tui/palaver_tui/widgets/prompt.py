@@ -119,8 +119,8 @@ class Prompt(TextArea):
 
     async def _on_key(self, event: events.Key) -> None:
         # TextArea would insert a newline here; as a binding, enter can be moved to another key.
-        if event.key != "enter":
-            await super()._on_key(event)
+        if event.key == "enter":
+            event.prevent_default()
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -18,36 +17,10 @@ from textual.widget import Widget
 
 from palaver.errors import PalaverError
 from palaver.terminal import safe_line
+from palaver_tui.widgets.window import Cell, Part, Row, Source, Window, fetch
 
-PAGE = 200
-"""Rows fetched in one go."""
-KEEP = 1000
-"""Rows held; beyond this the far end is let go."""
-MARGIN = 60
-"""The next page is fetched when the cursor comes this close to the last row held."""
 GUTTER = 4
 """Cells left of the first column, for the cursor and the mark."""
-
-Tone = Literal["", "muted", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Any text at all, and how it is inked."""
-
-    text: str
-    tone: Tone = ""
-    number: str = ""
-    """Stands at the right edge, so that the numbers of a column are in line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the table; ids fall from the top to the bottom."""
-
-    id: int
-    cells: Mapping[str, Cell] = field(default_factory=dict)
-    """By the names of the columns; a missing one is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +35,6 @@ class Column:
 
 Layout = tuple[int, tuple[Column, ...]]
 """The columns of a table that is at least this many cells wide."""
-
-
-class Source(Protocol):
-    """Where rows come from. Called in a thread, several calls may overlap."""
-
-    def __call__(self, *, before: int | None = None, after: int | None = None, limit: int) -> Sequence[Row]:
-        """The rows next to an id, highest id first: those below it, or the nearest ones above it."""
-        ...
 
 
 class Table(Widget, can_focus=True):
@@ -130,18 +95,14 @@ class Table(Widget, can_focus=True):
         super().__init__(id=id)
         self._layouts = sorted(layouts, key=lambda layout: -layout[0])
         self._source: Source | None = None
-        self._rows: list[Row] = []
-        self._top = self._cursor = 0
-        self._owed = 0
-        """Steps asked for that led beyond the rows held; taken when the next page is there."""
-        self._is_start = self._is_end = True
+        self._window = Window()
         self._is_loading = self._is_replacing = False
         self._marks: set[int] = set()
 
     @property
     def cursor(self) -> int | None:
         """The id of the row under the cursor."""
-        return self._rows[self._cursor].id if self._rows else None
+        return self._window.current
 
     @property
     def marks(self) -> frozenset[int]:
@@ -151,7 +112,7 @@ class Table(Widget, can_focus=True):
     @property
     def rows(self) -> Sequence[Row]:
         """The rows held now."""
-        return self._rows
+        return self._window.rows
 
     def show(self, source: Source, *, at: int | None = None) -> None:
         """Read rows from `source`, from the first one or around the one with the id `at`."""
@@ -160,10 +121,9 @@ class Table(Widget, can_focus=True):
 
     def put(self, row: Row) -> None:
         """Replace the row with this id, if it is held."""
-        for index, one in enumerate(self._rows):
-            if one.id == row.id:
-                self._rows[index] = row
-                self.refresh()
+        rows = self._window.rows
+        rows[:] = [row if one.id == row.id else one for one in rows]
+        self.refresh()
 
     def unmark(self, ids: frozenset[int]) -> None:
         """Take marks away."""
@@ -175,79 +135,46 @@ class Table(Widget, can_focus=True):
     # Fetching
 
     @work(exclusive=True, group="page")
-    async def _load(self, what: Literal["first", "last", "around", "older", "newer"], at: int | None = None) -> None:
+    async def _load(self, part: Part, at: int | None = None) -> None:
         source = self._source
         if source is None:
             return
         self._is_loading = True
-        self._is_replacing = what in ("first", "last", "around")
+        self._is_replacing = part in ("first", "last", "around")
         if self._is_replacing:
-            self._owed = 0
+            self._window.owed = 0
         try:
-            rows = await asyncio.to_thread(_fetch, source, what, at)
+            rows = await asyncio.to_thread(fetch, source, part, at)
         except PalaverError as error:
-            self._is_loading = self._is_replacing = False
             self.post_message(self.Failed(error))
             return
-        self._is_loading = self._is_replacing = False
-        self._take(what, at, rows)
-
-    def _take(self, what: str, at: int | None, rows: list[Row]) -> None:
-        if what == "older":
-            self._rows += rows
-            self._is_end = len(rows) < PAGE
-            if (cut := len(self._rows) - KEEP) > 0:
-                del self._rows[:cut]
-                self._top, self._cursor, self._is_start = self._top - cut, self._cursor - cut, False
-        elif what == "newer":
-            self._rows[:0] = rows
-            self._top, self._cursor = self._top + len(rows), self._cursor + len(rows)
-            self._is_start = len(rows) < PAGE
-            if len(self._rows) > KEEP:
-                del self._rows[KEEP:]
-                self._is_end = False
-        else:
-            self._rows = rows
-            # A full answer may have more behind it; the extra fetch that finds nothing is cheap.
-            self._is_start = what == "first" or (what == "last" and len(rows) < PAGE)
-            self._is_end = what == "last" or (what == "first" and len(rows) < PAGE)
-            self._cursor = len(rows) - 1 if what == "last" else _index(rows, at)
-            self._top = max(0, self._cursor - self._height // 2)
+        finally:
+            self._is_loading = self._is_replacing = False
+        self._window.take(part, at, rows)
+        if part not in ("older", "newer"):
             self.post_message(self.Loaded(len(rows)))
-        owed, self._owed = self._owed, 0
-        self._place(self._cursor + owed, is_new=True)
+            self.post_message(self.Highlighted(self.cursor))
+        self._look()
 
-    def _want_more(self) -> None:
-        if self._is_loading or not self._rows:
-            return
-        if not self._is_end and self._cursor + self._height + MARGIN >= len(self._rows):
-            self._load("older", self._rows[-1].id)
-        elif not self._is_start and self._cursor - self._height - MARGIN < 0:
-            self._load("newer", self._rows[0].id)
+    def _look(self) -> None:
+        self.refresh()
+        if not self._is_loading and (wanted := self._window.wanted()):
+            self._load(*wanted)
 
     # Moving
 
-    @property
-    def _height(self) -> int:
-        return max(1, self.size.height - 1)
-
     def _move(self, step: int) -> None:
         if self._is_replacing:  # other rows are on their way: typed ahead, it counts for these
-            self._owed += step
+            self._window.owed += step
         else:
-            self._place(self._cursor + step)
+            self._place(self._window.cursor + step)
 
-    def _place(self, wanted: int, *, is_new: bool = False) -> None:
-        before, last = self.cursor, max(0, len(self._rows) - 1)
-        self._cursor = min(max(wanted, 0), last)
-        if (wanted > last and not self._is_end) or (wanted < 0 and not self._is_start):
-            self._owed += wanted - self._cursor
-        self._top = min(max(self._top, self._cursor - self._height + 1), self._cursor)
-        self._top = max(0, min(self._top, len(self._rows) - self._height))
-        self.refresh()
-        if is_new or self.cursor != before or not self._rows:
+    def _place(self, wanted: int) -> None:
+        before = self.cursor
+        self._window.place(wanted)
+        if self.cursor != before:
             self.post_message(self.Highlighted(self.cursor))
-        self._want_more()
+        self._look()
 
     def action_move(self, step: int) -> None:
         """Move the cursor by some rows."""
@@ -255,21 +182,22 @@ class Table(Widget, can_focus=True):
 
     def action_page(self, step: int) -> None:
         """Move the cursor by some screens."""
+        steps = step * (self._window.height - 1)
         if not self._is_replacing:
-            self._top += step * (self._height - 1)
-        self._move(step * (self._height - 1))
+            self._window.top += steps
+        self._move(steps)
 
     def action_first(self) -> None:
         """Go to the row with the highest id."""
-        if self._is_start:
+        if self._window.is_start:
             self._place(0)
         else:
             self._load("first")
 
     def action_last(self) -> None:
         """Go to the row with the lowest id."""
-        if self._is_end:
-            self._place(len(self._rows) - 1)
+        if self._window.is_end:
+            self._place(len(self.rows) - 1)
         else:
             self._load("last")
 
@@ -287,9 +215,9 @@ class Table(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A click selects, a second one opens."""
-        index = self._top + event.y - 1
-        if event.y >= 1 and index < len(self._rows):
-            if index == self._cursor:
+        index = self._window.top + event.y - 1
+        if event.y >= 1 and index < len(self.rows):
+            if index == self._window.cursor:
                 self.action_open()
             self._place(index)
 
@@ -302,7 +230,8 @@ class Table(Widget, can_focus=True):
         self._move(-3)
 
     def on_resize(self) -> None:
-        self._place(self._cursor)
+        self._window.height = max(1, self.size.height - 1)
+        self._place(self._window.cursor)
 
     # Drawing
 
@@ -311,13 +240,13 @@ class Table(Widget, can_focus=True):
         width = self.size.width
         base = self.rich_style
         columns = _columns(self._layouts, width)
-        index = self._top + y - 1
+        index = self._window.top + y - 1
         if y == 0:
             title = base + self._ink("title")
             segments = [Segment(" " * GUTTER, title)]
             segments += [_segment(Cell(column.title), size, title) for column, size in columns]
-        elif index < len(self._rows):
-            segments = self._row(self._rows[index], columns, base, index == self._cursor)
+        elif index < len(self.rows):
+            segments = self._row(self.rows[index], columns, base, index == self._window.cursor)
         else:
             return Strip.blank(width, base)
         return Strip(segments).adjust_cell_length(width, base)
@@ -341,24 +270,6 @@ class Table(Widget, can_focus=True):
 
 
 _EMPTY = Cell("")
-
-
-def _fetch(source: Source, what: str, at: int | None) -> list[Row]:
-    if what == "first":
-        return list(source(limit=PAGE))
-    if what == "last":
-        return list(source(after=0, limit=PAGE))
-    if what == "newer":
-        return list(source(after=at, limit=PAGE))
-    if what == "older":
-        return list(source(before=at, limit=PAGE))
-    here = (at or 0) + 1
-    return [*source(after=here - 1, limit=PAGE // 2), *source(before=here, limit=PAGE)]
-
-
-def _index(rows: Sequence[Row], at: int | None) -> int:
-    """Where the row `at` stands, or the next one below if it is gone."""
-    return next((index for index, row in enumerate(rows) if at is not None and row.id <= at), 0)
 
 
 def _columns(layouts: Sequence[Layout], width: int) -> list[tuple[Column, int]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from textual.containers import VerticalScroll
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import AwaitMount, Widget
 
@@ -17,6 +18,14 @@ KEPT = 60
 
 class Transcript(VerticalScroll, can_focus=False):
     """Turns and notes, one below the other; stays at its end until the user scrolls."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        # As high as the transcript at least: an anchored container would push less than that to its bottom.
+        self._turns = Vertical(id="turns")
+
+    def compose(self) -> ComposeResult:
+        yield self._turns
 
     def on_mount(self) -> None:
         self.anchor()
@@ -43,15 +52,21 @@ class Transcript(VerticalScroll, can_focus=False):
         if len(before) >= KEPT:
             before[0].remove()
             self._say_cut()
-        return self._put(exchange)
+        return self.put(exchange)
+
+    def put(self, widget: Widget) -> AwaitMount:
+        """Put anything at the end."""
+        mounted = self._turns.mount(widget)
+        self.anchor()
+        return mounted
 
     def say(self, text: str | Content) -> None:
         """Put a note at the end."""
-        self._put(Text(text, classes="said-by-palaver"))
+        self.put(Text(text, classes="said-by-palaver"))
 
     def clear(self) -> None:
         """Empty the screen."""
-        self.remove_children()
+        self._turns.remove_children()
         self.anchor()
 
     def focus_next_to(self, current: Widget | None, step: int) -> None:
@@ -62,11 +77,6 @@ class Transcript(VerticalScroll, can_focus=False):
         index = found.index(current) + step if isinstance(current, Exchange) and current in found else len(found) - 1
         found[max(0, min(index, len(found) - 1))].focus()
 
-    def _put(self, widget: Widget) -> AwaitMount:
-        mounted = self.mount(widget)
-        self.anchor()
-        return mounted
-
     def _say_cut(self) -> None:
         if not self.query("#earlier"):
-            self.mount(Text("Earlier turns are in the history: ctrl+g h", id="earlier"), before=0)
+            self._turns.mount(Text("Earlier turns are in the history: ctrl+g h", id="earlier"), before=0)

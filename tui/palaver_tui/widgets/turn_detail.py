@@ -44,6 +44,7 @@ class Detail:
     scores: tuple[ScoreLine, ...] = ()
     problem: str = ""
     """Why there is no answer, or not a whole one."""
+    is_failed: bool = False
     rating: str = ""
     note: str = ""
     tags: str = ""
@@ -53,9 +54,9 @@ class Field(Horizontal):
     """A label and a text that hangs beside it."""
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, classes="field")
-        self._label = Text(id=f"{id}-label", classes="label")
-        self._body = Text(id=f"{id}-body", classes="body")
+        super().__init__(id=id, classes="detail-field")
+        self._label = Text(id=f"{id}-label", classes="detail-label")
+        self._body = Text(id=f"{id}-body", classes="detail-body")
 
     def compose(self) -> ComposeResult:
         yield self._label
@@ -80,10 +81,10 @@ class TurnDetail(VerticalScroll):
         scrollbar-background: $background;
         scrollbar-background-hover: $background;
         scrollbar-background-active: $background;
-        .field { height: auto; }
-        .label { width: 9; color: $muted; }
-        .body { width: 1fr; max-width: 92; height: auto; }
-        #detail-head { .label { color: $accent; } .body { max-width: 100%; } }
+        .detail-field { height: auto; }
+        .detail-label { width: 9; color: $muted; }
+        .detail-body { width: 1fr; max-width: 92; height: auto; }
+        #detail-head { .detail-label { color: $accent; } .detail-body { max-width: 100%; } }
         #detail-input, #detail-scores, #detail-problem { margin: 1 0 0 0; }
     }
     """
@@ -110,7 +111,7 @@ class TurnDetail(VerticalScroll):
         put["head"].show(f"#{detail.id}", _text(detail.head))
         put["input"].show("input", _text(detail.input, detail.id))
         put["output"].show("output", marked(detail.output, detail.marks, detail.id))
-        put["problem"].show("", styled((detail.problem, "$error")) if detail.problem else Content(""))
+        put["problem"].show("", styled((detail.problem, "$error" if detail.is_failed else "$muted")))
         put["ref"].show("ref" if len(detail.references) < 2 else "refs", _references(detail.references, detail.id))
         put["scores"].show("", _scores(detail.scores))
         put["rating"].show("rating", _text(detail.rating))

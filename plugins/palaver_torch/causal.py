@@ -1,0 +1,192 @@
+"""Models that go on writing: chats, instruction followers, plain language models."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import torch
+from transformers import AttentionInterface
+
+from palaver import ContextExceeded, Delta, GenerationConfig, ModelFailed, ModelInfo, Request
+from palaver_torch.decode import CausalForward, Job, Limits, Writer, Written
+from palaver_torch.device import cache_budget
+from palaver_torch.pieces import Pieces
+from palaver_torch.slots import SlotCache
+
+if TYPE_CHECKING:
+    from palaver_torch.loader import Loaded
+
+_MOST_ROWS = {"cpu": 64, "mps": 64, "cuda": 1024}
+_FLUSH = 16
+"""Tokens of one text in a batch between two pieces: nobody reads along there."""
+
+
+class CausalModel:
+    """A loaded causal model."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._info, self._place = loaded.info, loaded.place
+        self._tokenizer = loaded.tokenizer
+        self._size = sum(one.numel() for one in loaded.network.parameters())
+        _refuse_what_slots_cannot(loaded)
+        self._slots = SlotCache()
+        # transformers finds attention functions by name; this model's own one reads this model's slots.
+        name = f"palaver_{id(self._slots):x}"
+        AttentionInterface.register(name, self._slots.attend)
+        loaded.network.config._attn_implementation = name
+        loaded.network.config.get_text_config()._attn_implementation = name
+        self._token_bytes = _bytes_a_token(loaded)
+        self._writer: Writer | None = Writer(
+            cast(CausalForward, loaded.network), self._slots, ends=_end_tokens(loaded), device=loaded.place.device
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        """See `Model.stream`. In a batch, a prompt longer than the window ends its own request only."""
+        if self._writer is None:
+            raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
+        prompts = [self._tokens(request) for request in requests]
+        limits = self._limits(config, prompts)
+        jobs: dict[int, Job] = {}
+        for index, prompt in enumerate(prompts):
+            try:
+                jobs[index] = self._job(index, prompt, config, limits)
+            except ContextExceeded as error:
+                if len(requests) == 1:
+                    raise
+                yield Delta(request=index, finish_reason="error", error=error.message, prompt_tokens=len(prompt))
+        if not jobs:
+            return
+        answers = {index: _Answer(job, Pieces(self._tokenizer, config.stop)) for index, job in jobs.items()}
+        stopped: set[int] = set()
+        flush = 1 if len(requests) == 1 or config.stop else _FLUSH
+        reuse = len(requests) == 1 and requests[0].task == "chat"
+        for one in self._writer.write(list(jobs.values()), config, limits, cancel, stopped=stopped, reuse=reuse):
+            if one.index not in stopped:
+                yield from answers[one.index].deltas(one, flush, stopped)
+
+    def close(self) -> None:
+        self._writer = None
+        self._slots.release()
+
+    def _tokens(self, request: Request) -> list[int]:
+        messages = [{"role": one.role, "content": _whole(one.content)} for one in request.messages]
+        tokenizer = self._tokenizer
+        if not tokenizer.chat_template:
+            text = "\n\n".join(one["content"] for one in messages)
+            return list(tokenizer(text)["input_ids"]) or [_first_token(tokenizer)]
+        try:
+            found = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        except Exception:  # a template may raise anything: some know no system messages
+            found = tokenizer.apply_chat_template(
+                _without_system(messages), add_generation_prompt=True, return_dict=False
+            )
+        return [int(token) for token in cast("list[int]", found)]
+
+    def _job(self, index: int, prompt: list[int], config: GenerationConfig, limits: Limits) -> Job:
+        context = (self._info.context or len(prompt) + config.max_new_tokens) - limits.burst + 1
+        if len(prompt) >= context:
+            raise ContextExceeded(
+                f"The input has {len(prompt):,} tokens; {self._info.name} reads at most {context:,}, "
+                "its answer included.",
+                fix="Shorten the input, or use a model with a longer context.",
+            )
+        return Job(index, prompt, min(config.max_new_tokens, context - len(prompt)))
+
+    def _limits(self, config: GenerationConfig, prompts: Sequence[Sequence[int]]) -> Limits:
+        """How many rows the memory takes, and how many prompt tokens a pass may have and still hear a cancel."""
+        device = self._place.device
+        longest = min(max(map(len, prompts)) + config.max_new_tokens, self._info.context or 10**9)
+        fitting = cache_budget(device) // max(1, longest * self._token_bytes)
+        rows = max(1, min(_MOST_ROWS.get(device.type, 64), fitting))
+        if device.type == "cuda":
+            return Limits(rows, prefill=8192, burst=8 if len(prompts) > 1 else 1)
+        # About 0.3 s a pass: 2 operations a weight and token, some 250 billion a second of two cores.
+        return Limits(rows, prefill=min(512, max(32, int(70e9 / self._size))))
+
+
+class _Answer:
+    """The text of one request on its way out."""
+
+    def __init__(self, job: Job, pieces: Pieces) -> None:
+        self._job, self._pieces = job, pieces
+        self._waiting: list[int] = []
+        self._count = 0
+
+    def deltas(self, written: Written, flush: int, stopped: set[int]) -> Iterator[Delta]:
+        self._waiting.extend(written.tokens)
+        self._count += len(written.tokens)
+        text = ""
+        if len(self._waiting) >= flush or written.reason:
+            text, self._waiting = self._pieces.push(self._waiting), []
+        reason = written.reason
+        if reason:
+            text += self._pieces.finish()
+        if self._pieces.stopped:
+            stopped.add(self._job.index)
+            reason = "stop"
+        error = "The model computed something that is no number; its weights are damaged." if reason == "error" else ""
+        if text and not reason:
+            yield Delta(text, self._job.index)
+        elif reason:
+            yield Delta(text, self._job.index, reason, error, len(self._job.prompt), self._count)
+
+
+def _refuse_what_slots_cannot(loaded: Loaded) -> None:
+    """
+    Raises:
+        ModelFailed: the model's attention is not plain keys and values with positions that can be given.
+    """
+    text = loaded.network.config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
+    odd = (
+        not getattr(type(loaded.network), "_supports_attention_backend", False)
+        or kinds
+        or getattr(text, "attn_logit_softcapping", None)
+        or loaded.checkpoint.config.get("model_type") == "gpt_oss"  # attention sinks
+    )
+    if odd:
+        raise ModelFailed(
+            f"{loaded.info.name} ({loaded.checkpoint.architecture}) has a kind of attention that is not supported yet.",
+            fix="Use the model as a GGUF file, or through a server.",
+            code="model_unsupported",
+        )
+
+
+def _bytes_a_token(loaded: Loaded) -> int:
+    text = loaded.network.config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(2 * text.num_hidden_layers * heads * width * torch.finfo(loaded.place.dtype).bits // 8)
+
+
+def _end_tokens(loaded: Loaded) -> frozenset[int]:
+    named = getattr(loaded.network.generation_config, "eos_token_id", None)
+    found = [*named] if isinstance(named, list) else [named]
+    return frozenset(int(one) for one in (*found, loaded.tokenizer.eos_token_id) if one is not None)
+
+
+def _first_token(tokenizer: object) -> int:
+    for name in ("bos_token_id", "eos_token_id"):
+        if (token := getattr(tokenizer, name, None)) is not None:
+            return int(token)
+    return 0
+
+
+def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The system messages as the beginning of the user's first."""
+    system = "\n\n".join(one["content"] for one in messages if one["role"] == "system")
+    rest = [one for one in messages if one["role"] != "system"]
+    if rest and system:
+        rest[0] = {**rest[0], "content": f"{system}\n\n{rest[0]['content']}"}
+    return rest or [{"role": "user", "content": system}]
+
+
+def _whole(text: str) -> str:
+    """Half a surrogate pair is not UTF-8 and would be refused."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,257 @@
+"""Models made for turning one text into another: Marian, NLLB, M2M100, mBART, T5, BART, Pegasus."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from transformers import AttentionInterface
+from transformers.modeling_outputs import BaseModelOutput
+
+from palaver import BadInput, Delta, FinishReason, GenerationConfig, ModelFailed, ModelInfo, Request
+from palaver_torch.beams import Group, Output, Search, Source, groups_of
+from palaver_torch.chunks import Chunk, as_whole, by_lines, joined
+from palaver_torch.languages import fixed_pair, is_language_token, language_token, same_language
+from palaver_torch.pieces import Pieces
+from palaver_torch.tree import BeamAttention, BeamCache
+
+if TYPE_CHECKING:
+    from palaver_torch.loader import Loaded
+
+_ROWS = {"cpu": 128, "mps": 128, "cuda": 2048}
+"""Beams of all texts together that one pass reads."""
+_SOURCE_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 65536}
+_TRANSLATED_AT_ONCE = 128
+"""Tokens. Translation models learn from sentences and drop some of longer texts."""
+
+
+class Seq2SeqModel:
+    """A loaded sequence-to-sequence model. What is longer than its window is cut into sentences and joined again."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._info, self._place, self._tokenizer = loaded.info, loaded.place, loaded.tokenizer
+        self._config = loaded.checkpoint.config
+        self._defaults = loaded.network.generation_config
+        self._attention = BeamAttention()
+        name = f"palaver_{id(self._attention):x}"
+        AttentionInterface.register(name, self._attention.attend)
+        network = cast(Any, loaded.network)
+        for config in (network.config, network.get_encoder().config, network.get_decoder().config):
+            config._attn_implementation = name
+        self._passes: _Passes | None = _Passes(network)
+        found = fixed_pair(loaded.info.name) or fixed_pair(str(self._config.get("_name_or_path", "")))
+        vocabulary = self._tokenizer.get_vocab()
+        self._languages = {token: number for token, number in vocabulary.items() if is_language_token(token)}
+        self._pair = found if not self._languages else None
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        """See `Model.stream`. Each answer comes when it is whole: a beam search knows its words at the end."""
+        if self._passes is None:
+            raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
+        answers = [_Answer(index, self._chunks(request)) for index, request in enumerate(requests)]
+        searches: dict[Search, list[tuple[_Answer, int]]] = {}
+        for answer, request in zip(answers, requests, strict=True):
+            for at in range(len(answer.chunks)):
+                searches.setdefault(self._search(request), []).append((answer, at))
+            if not answer.chunks:
+                yield Delta(request=answer.index, finish_reason="stop", prompt_tokens=0, output_tokens=0)
+        for search, wanted in searches.items():
+            sources = [
+                Source(number, self._encode(requests[answer.index], answer.chunks[at].text))
+                for number, (answer, at) in enumerate(wanted)
+            ]
+            for source, (answer, _) in zip(sources, wanted, strict=True):
+                answer.prompt_tokens += len(source.tokens)
+            for output in self._outputs(sources, search, config, cancel):
+                answer, at = wanted[output.index]
+                text, reason = self._text(output, config)
+                yield from answer.note(at, text, reason, len(output.tokens))
+
+    def close(self) -> None:
+        self._passes = None
+        self._attention.cache = None
+
+    def _outputs(
+        self, sources: Sequence[Source], search: Search, config: GenerationConfig, cancel: threading.Event
+    ) -> Iterator[Output]:
+        assert self._passes is not None
+        kind = self._place.device.type
+        beams = search.beams if config.temperature <= 0 else 1
+        limit = min(config.max_new_tokens, (self._info.context or 10**6) - 1)
+        rows = max(1, _ROWS.get(kind, 128) // beams)
+        for group in groups_of(sources, rows=rows, tokens=_SOURCE_TOKENS.get(kind, 4096)):
+            if cancel.is_set():
+                yield from (Output(one.index, (), "cancelled") for one in group)
+                continue
+            pad = self._tokenizer.pad_token_id or 0
+            state = Group(
+                self._passes, self._attention, group, search, config, limit=limit, pad=pad, place=self._place
+            )
+            yield from state.run(cancel)
+
+    def _text(self, output: Output, config: GenerationConfig) -> tuple[str, FinishReason]:
+        pieces = Pieces(self._tokenizer, config.stop)
+        text = pieces.push(output.tokens) + pieces.finish()
+        return text.strip(), "stop" if pieces.stopped else output.reason
+
+    def _chunks(self, request: Request) -> list[Chunk]:
+        window = (self._info.context or 512) - 1
+        most = min(window, _TRANSLATED_AT_ONCE) if request.task == "translate" else window
+        cut = by_lines if request.task == "translate" else as_whole
+        return cut(_text_of(request), lambda text: len(self._encode(request, text)) <= most)
+
+    def _encode(self, request: Request, text: str) -> list[int]:
+        """Tokens of a chunk, with what tells the model its task or its languages."""
+        source, target = self._languages_of(request)
+        tokenizer = cast(Any, self._tokenizer)
+        if source and (token := language_token(source, self._languages)) and hasattr(tokenizer, "src_lang"):
+            tokenizer.src_lang = source if token == f"__{source}__" else token
+        prefix = _prefix(self._config, request.task, source, target)
+        if target and (token := language_token(target, self._languages)).startswith(">>"):
+            prefix = f"{token} "
+        return list(tokenizer(prefix + text)["input_ids"])
+
+    def _languages_of(self, request: Request) -> tuple[str, str]:
+        """
+        Raises:
+            BadInput: the model does not know one of the two.
+        """
+        if request.task != "translate":
+            return "", ""
+        target = str(request.options.get("target") or request.example.language)
+        source = str(request.options.get("source") or request.example.source_language)
+        if self._pair is not None:
+            for wanted, known, word in ((source, self._pair[0], "from"), (target, self._pair[1], "into")):
+                if wanted and not same_language(wanted, known):
+                    raise BadInput(
+                        f"{self._info.name} translates from {self._pair[0]} into {self._pair[1]}, not {word} {wanted}.",
+                        fix="palaver models list",
+                        code="model_cannot",
+                    )
+        elif self._languages:
+            for wanted in (source, target):
+                if wanted and not language_token(wanted, self._languages):
+                    raise BadInput(f"{self._info.name} does not know the language '{wanted}'.", code="model_cannot")
+        return source, target
+
+    def _search(self, request: Request) -> Search:
+        special = cast("Mapping[str, object]", self._config.get("task_specific_params") or {})
+        key, (source, target) = _task_key(request.task), self._languages_of(request)
+        named = special.get(key) or special.get(f"translation_{source}_to_{target}") or {}
+        return read_search(self._defaults, cast("Mapping[str, Any]", named), self._forced(target))
+
+    def _forced(self, target: str) -> int | None:
+        token = language_token(target, self._languages) if target else ""
+        return self._languages[token] if token and not token.startswith(">>") else None
+
+
+class _Passes:
+    """The two halves of a transformers encoder-decoder."""
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+
+    def encode(self, tokens: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        found: torch.Tensor = self._network.get_encoder()(input_ids=tokens, attention_mask=mask).last_hidden_state
+        return found
+
+    def decode(
+        self, tokens: torch.Tensor, encoded: torch.Tensor, mask: torch.Tensor | None, cache: BeamCache
+    ) -> torch.Tensor:
+        logits: torch.Tensor = self._network(
+            encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+            attention_mask=mask,
+            decoder_input_ids=tokens[:, None],
+            past_key_values=cache,
+            use_cache=True,
+        ).logits
+        return logits[:, -1]
+
+
+class _Answer:
+    """The chunks of one request on their way."""
+
+    def __init__(self, index: int, chunks: Sequence[Chunk]) -> None:
+        self.index, self.chunks = index, chunks
+        self.prompt_tokens = 0
+        self._output_tokens = 0
+        self._texts: dict[int, str] = {}
+        self._reasons: list[FinishReason] = []
+        self._told = 0
+
+    def note(self, at: int, text: str, reason: FinishReason, tokens: int) -> Iterator[Delta]:
+        """One chunk is done: what can be told now, in the order of the text."""
+        self._texts[at] = text
+        self._reasons.append(reason)
+        self._output_tokens += tokens
+        ready = self._told
+        while ready in self._texts:
+            ready += 1
+        piece = joined(self.chunks[self._told : ready], [self._texts[one] for one in range(self._told, ready)])
+        self._told = ready
+        if len(self._texts) < len(self.chunks):
+            if piece:
+                yield Delta(piece, self.index)
+            return
+        worst = next((one for one in ("error", "cancelled", "length") if one in self._reasons), "stop")
+        yield Delta(
+            piece,
+            self.index,
+            cast(FinishReason, worst),
+            "The model computed something that is no number; its weights are damaged." if worst == "error" else "",
+            self.prompt_tokens,
+            self._output_tokens,
+        )
+
+
+def read_search(defaults: Any, special: Mapping[str, Any], forced_first: int | None) -> Search:
+    """The search that a generation config asks for, with a task's own wishes above."""
+
+    def value(name: str, otherwise: Any) -> Any:
+        found = special.get(name, getattr(defaults, name, None))
+        return otherwise if found is None else found
+
+    ends = value("eos_token_id", ())
+    bad = value("bad_words_ids", ())
+    forced_last = value("forced_eos_token_id", None)
+    return Search(
+        start=int(value("decoder_start_token_id", value("bos_token_id", 0))),
+        ends=tuple(ends) if isinstance(ends, list | tuple) else (int(ends),),
+        beams=int(value("num_beams", 1)),
+        length_penalty=float(value("length_penalty", 1.0)),
+        early_stopping=value("early_stopping", False),
+        suppressed=tuple(words[0] for words in bad if len(words) == 1) + tuple(value("suppress_tokens", ())),
+        forced_first=forced_first if forced_first is not None else value("forced_bos_token_id", None),
+        forced_last=forced_last[0] if isinstance(forced_last, list) else forced_last,
+        least=max(0, int(value("min_length", 0)) - 1),  # min_length counts the start token
+        no_repeat=int(value("no_repeat_ngram_size", 0)),
+        repetition_penalty=float(value("repetition_penalty", 1.0)),
+        renormalize=bool(value("renormalize_logits", False)),
+    )
+
+
+def _prefix(config: Mapping[str, object], task: str, source: str, target: str) -> str:
+    """What T5 was taught to be told first."""
+    special = config.get("task_specific_params")
+    if not isinstance(special, dict):
+        return ""
+    named = special.get(_task_key(task)) or special.get(f"translation_{source}_to_{target}")
+    return str(named.get("prefix") or "") if isinstance(named, dict) else ""
+
+
+def _task_key(task: str) -> str:
+    return "summarization" if task == "summarize" else task
+
+
+def _text_of(request: Request) -> str:
+    """The text to work on: the example's own, else what the user said last."""
+    if "text" in request.example.inputs:
+        return request.example["text"]
+    said = [one.content for one in request.messages if one.role == "user"]
+    return said[-1] if said else ""

@@ -1,0 +1,99 @@
+"""How fast the History screen opens and answers to keys: `python tests/bench/bench_history_screen.py [TURNS]`.
+
+The budget over 100,000 turns is 0.1 s to the first rows and 20 ms a key on an idle machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.tui.history_app import HistoryApp, settled, table
+from tests.tui.history_rows import fill
+from textual.pilot import Pilot
+
+from palaver.plugins import Plugins
+from palaver.registry import Registry
+from palaver.session import Session
+from palaver.store import Store
+
+KEYS = ("j", "k", "pagedown", "pageup", "G", "g")
+
+
+async def timed(work: Callable[[], Awaitable[object]]) -> float:
+    """Wall seconds of one piece of work."""
+    start = time.perf_counter()
+    await work()
+    return time.perf_counter() - start
+
+
+async def key(pilot: Pilot[None], name: str, times: int = 15) -> list[float]:
+    """Seconds from a key to the rows it leads to: no detail, no count, as they come after."""
+
+    async def once() -> None:
+        pilot.app.simulate_key(name)
+        await pilot._wait_for_screen()
+        while table(pilot)._is_loading:
+            await asyncio.sleep(0.001)  # a loop that never rests would starve the reading thread
+
+    return [await timed(once) for _ in range(times)]
+
+
+async def measure(rows: int) -> None:
+    """Open the screen over `rows` turns and press keys."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "history.db"
+        spent = time.perf_counter()
+        fill(path, rows)
+        print(f"{rows:,} turns written in {time.perf_counter() - spent:.1f} s")
+        with Store.open(path) as store:
+            session = Session(Registry(Plugins()), store)
+            session.registry.tasks()  # the chat has loaded the plugins long before
+            await screen(session)
+
+
+async def screen(session: Session) -> None:
+    """The numbers of one open screen."""
+    from palaver_tui.screens.history import HistoryScreen
+    from palaver_tui.widgets.filter_box import FilterBox
+
+    app = HistoryApp(session)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        for _ in range(3):
+            await app.pop_screen()
+
+            async def opened() -> None:
+                await app.push_screen(HistoryScreen(session))
+                while not app.screen.query("Table") or not table(pilot).rows:
+                    await asyncio.sleep(0.001)  # a loop that never rests would starve the reading thread
+
+            print(f"open to first rows      {1000 * await timed(opened):7.1f} ms")
+            await settled(pilot)
+        for name in KEYS:
+            took = await key(pilot, name)
+            print(f"key {name:<10} median {1000 * median(took):7.1f} ms   worst {1000 * max(took):7.1f} ms")
+            await settled(pilot)
+        for text in ("model:model-1 chrf<50", "Nummer 777", "since:7d is:failed"):
+
+            async def filtered(text: str = text) -> None:
+                before = table(pilot).rows
+                app.screen.query_one(FilterBox).value = text
+                app.screen._apply()  # type: ignore[attr-defined]
+                while table(pilot).rows is before:
+                    await asyncio.sleep(0.001)  # a loop that never rests would starve the reading thread
+
+            await settled(pilot)
+            print(f"filter {text!r:<24} {1000 * await timed(filtered):7.1f} ms")
+            print(f"  and its count and trend {1000 * await timed(lambda: settled(pilot)):6.1f} ms")
+
+
+if __name__ == "__main__":
+    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
