@@ -126,7 +126,9 @@ def column_of(metric: Metric, systems: Mapping[str, Mapping[str, Answer]], keys:
         metric,
         signature,
         tuple(scored),
-        np.array([[one.stats for one in row] for row in rows], np.float64).swapaxes(0, 1) if rows else np.empty((0, 0, 0)),
+        np.array([[one.stats for one in row] for row in rows], np.float64).swapaxes(0, 1)
+        if rows
+        else np.empty((0, 0, 0)),
         np.array([[one.value for one in row] for row in rows], np.float64).T,
         np.array([first[key].length for key in scored], np.int64),
         sieve.dropped(),
@@ -149,9 +151,10 @@ def warnings_about(systems: Mapping[str, Mapping[str, Answer]], aligned: Aligned
         found.append(f"Only {n} examples: intervals and p-values of so few are rough.")
     for one in aligned.dropped:
         if one.system and one.reason != "not answered":
+            left_out = "1 answer of {0} is" if one.count == 1 else f"{one.count:,} answers of {{0}} are"
             found.append(
-                f"{one.count} answers of {one.system} are left out ({one.reason}): if these were its hard examples, "
-                "the comparison favours it."
+                f"{left_out.format(one.system)} left out ({one.reason}): if hard examples are among them, "
+                f"the comparison favours {one.system}."
             )
     kinds: Counter[str] = Counter()
     favoured: Counter[tuple[str, str]] = Counter()
@@ -161,7 +164,7 @@ def warnings_about(systems: Mapping[str, Mapping[str, Answer]], aligned: Aligned
         favoured.update({(one.system, one.kind) for one in origins if one.system in systems})
     for (system, kind), count in sorted(favoured.items()):
         how = "written by" if kind == "model" else "made by editing answers of"
-        found.append(f"References of {count} of {n} examples were {how} {system}: they favour it.")
+        found.append(f"References of {count:,} of {n:,} examples were {how} {system}: they favour {system}.")
     if len(kinds) > 1:
         mix = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         found.append(

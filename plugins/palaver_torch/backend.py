@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from palaver import Model, ModelFailed, ModelInfo, NeedsDownload
-from palaver_torch.checkpoint import TASKS, cached_snapshot, hub_name, kind_of, looks_like_one
+from palaver_torch.checkpoint import TASKS, WEIGHTS, cached_snapshot, hub_name, kind_of, looks_like_one
 
 _INSTALL = "pip install 'palaver[torch]'"
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.jinja")
@@ -44,7 +44,9 @@ class Torch:
             raise ModelFailed(f"{info.name} needs {missing[0]}, which is not installed.", fix=_INSTALL, code="no_torch")
         from palaver_torch.loader import load  # torch and transformers: two seconds, paid by who loads a model
 
-        return load(info, self._folder(info))
+        folder = self._folder(info)
+        was_bundle = info.path not in ("", str(folder), str(folder / WEIGHTS))
+        return load(dataclasses.replace(info, digest="") if was_bundle else info, folder)
 
     def _folder(self, info: ModelInfo) -> Path:
         if info.name.startswith("hf:"):

@@ -107,7 +107,7 @@ async def chat(
     session = Session(ScriptedRegistry(scripted), store, model=model)
     app = PalaverApp(lambda: session, theme=theme)
     try:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             found = Chat(app, pilot, store, scripted)
             await found.until(lambda: app.chat.conversation.session is not None, "it never opened")
             await pilot.pause()

@@ -1,0 +1,201 @@
+"""Causal models in PyTorch: a batch gives what each request gets alone, and that is what transformers gives."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from palaver import ContextExceeded, GenerationConfig, Model  # noqa: E402
+from palaver_torch.pieces import Pieces  # noqa: E402
+from palaver_torch.sampling import choose  # noqa: E402
+from tests.plugins import torch_models as tiny  # noqa: E402
+
+PROMPTS = ["the cat", "the dog ate the cat; the cat sat on", "ü 日本 🎈 the", "mat " * 30, "a", "the mat!"]
+GREEDY = GenerationConfig(max_new_tokens=30)
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALAVER_TORCH_DTYPE", "float32")
+    monkeypatch.setenv("PALAVER_TORCH_DEVICE", "cpu")
+    monkeypatch.setenv("PALAVER_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.llama(tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture
+def model(folder: Path) -> Model:
+    return tiny.load(folder)
+
+
+def generated(folder: Path, prompt: str, **how: object) -> str:
+    """What transformers' own `generate` writes."""
+    network = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = tiny.tokenizer()
+    ids = tokenizer(prompt, return_tensors="pt").input_ids
+    out = network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=30, **how)
+    return str(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
+
+
+def test_greedy_is_what_generate_writes(model: Model, folder: Path) -> None:
+    ours = tiny.texts(model, [tiny.told(one) for one in PROMPTS], GREEDY)
+    assert ours == [generated(folder, one, do_sample=False) for one in PROMPTS]
+    assert len(set(ours)) > 3
+
+
+@pytest.mark.parametrize("config", [GREEDY, GenerationConfig(max_new_tokens=30, temperature=1.0, top_p=0.9, seed=7)])
+def test_a_batch_gives_what_each_request_gets_alone(model: Model, config: GenerationConfig) -> None:
+    requests = [tiny.told(one) for one in PROMPTS * 4]
+    assert tiny.texts(model, requests, config) == [tiny.texts(model, [one], config)[0] for one in requests]
+
+
+def test_rows_are_refilled_and_a_common_beginning_is_read_once(
+    model: Model, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import palaver_torch.causal as causal
+
+    beginning = "the cat sat on the mat, " * 3
+    requests = [tiny.told(beginning + one) for one in PROMPTS]
+    alone = [tiny.texts(model, [one], GREEDY)[0] for one in requests]
+    monkeypatch.setattr(causal, "_MOST_ROWS", {"cpu": 2})
+    assert tiny.texts(model, requests, GREEDY) == alone
+    assert alone[0] == generated(folder, beginning + PROMPTS[0], do_sample=False)
+
+
+def test_a_prompt_longer_than_a_pass_is_read_in_pieces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from palaver_torch.causal import CausalModel
+    from palaver_torch.decode import Limits
+
+    model = tiny.load(folder)
+    whole = tiny.texts(model, [tiny.told(PROMPTS[3])], GREEDY)
+    monkeypatch.setattr(CausalModel, "_limits", lambda *arguments: Limits(rows=4, prefill=7, burst=3))
+    assert tiny.texts(model, [tiny.told(PROMPTS[3])], GREEDY) == whole
+    assert tiny.texts(model, [tiny.told(one) for one in PROMPTS], GREEDY)[3] == whole[0]
+
+
+def test_a_conversation_goes_on_from_what_was_read_before(model: Model) -> None:
+    first = tiny.texts(model, [tiny.told("the cat sat on the mat, the dog", "chat")], GREEDY)[0]
+    longer = f"the cat sat on the mat, the dog{first} the mat"
+    again = tiny.texts(model, [tiny.told(longer, "chat")], GREEDY)
+    assert again == tiny.texts(model, [tiny.told(longer, "generate")], GREEDY)
+
+
+def test_a_stream_is_whole_characters_and_sums_to_the_answer(model: Model) -> None:
+    pieces = [one.text for one in tiny.deltas(model, [tiny.told("ü 日本")], GREEDY) if one.text]
+    assert len(pieces) > 5
+    tokenizer = tiny.tokenizer()
+    tokens = tokenizer("the ünï 日本 🎈 cat → ok")["input_ids"]
+    streamed = Pieces(tokenizer)
+    parts = [streamed.push([token]) for token in tokens]
+    assert "".join(parts) + streamed.finish() == "the ünï 日本 🎈 cat → ok"
+    assert not any("\ufffd" in part for part in parts)
+    assert "" in parts  # half a balloon waited
+
+
+def test_a_stop_text_ends_the_answer_before_it_also_across_tokens() -> None:
+    tokenizer = tiny.tokenizer()
+    streamed = Pieces(tokenizer, stop=["cat sat"])
+    parts = [streamed.push([token]) for token in tokenizer("the cat ate, the cat sat on")["input_ids"]]
+    assert "".join(parts) == "the cat ate, the "
+    assert streamed.stopped
+    assert streamed.finish() == ""
+
+
+def test_a_stop_text_ends_its_own_request_only(model: Model) -> None:
+    free = tiny.texts(model, [tiny.told(one) for one in PROMPTS], GREEDY)
+    stop = free[0][3:6]
+    config = GenerationConfig(max_new_tokens=30, stop=(stop,))
+    assert tiny.texts(model, [tiny.told(one) for one in PROMPTS], config) == [one.partition(stop)[0] for one in free]
+
+
+def test_cancel_is_heard_within_a_token(model: Model) -> None:
+    cancel = threading.Event()
+    stream = model.stream([tiny.told("the"), tiny.told("a")], GenerationConfig(max_new_tokens=200, stop=("~~",)), cancel)
+    next(stream)
+    cancel.set()
+    rest = list(stream)
+    assert {one.request: one.finish_reason for one in rest if one.finish_reason} == {0: "cancelled", 1: "cancelled"}
+    assert len(rest) <= 4  # a piece that was on its way, and an end, for each
+
+
+def test_reasons_and_counts(model: Model) -> None:
+    last = tiny.deltas(model, [tiny.told("the cat")], GenerationConfig(max_new_tokens=5))[-1]
+    assert (last.finish_reason, last.output_tokens) == ("length", 5)
+    assert last.prompt_tokens == len(tiny.tokenizer()("the cat")["input_ids"])
+
+
+def test_a_prompt_beyond_the_window_is_refused_and_in_a_batch_harms_nobody(model: Model) -> None:
+    with pytest.raises(ContextExceeded, match=r"The input has [\d,]+ tokens; llama reads at most 256"):
+        tiny.deltas(model, [tiny.told("mat, dog; " * 200)], GREEDY)
+    both = [one for one in tiny.deltas(model, [tiny.told("mat, dog; " * 200), tiny.told("the")], GREEDY)]
+    ends = {one.request: one.finish_reason for one in both if one.finish_reason}
+    assert ends == {0: "error", 1: "length"}
+
+
+def test_logits_that_are_no_numbers_end_the_answer_with_a_reason(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tiny.llama(tmp_path / "nan")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"][0] = float("nan")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    last = tiny.deltas(tiny.load(folder), [tiny.told("the")], GREEDY)[-1]
+    assert last.finish_reason == "error"
+    assert "no number" in last.error
+
+
+def test_sampling_keeps_to_the_nucleus() -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]])).repeat(1000, 1)
+    random = (torch.arange(1000) + 0.5) / 1000
+    tokens, sound = choose(logits, GenerationConfig(temperature=1.0, top_p=0.7), random)
+    # 0.5 does not reach 0.7, 0.5 + 0.3 does: two tokens, 5/8 and 3/8 of the draws
+    assert torch.bincount(tokens).tolist() == [625, 375]
+    assert bool(sound.all())
+    tokens, _ = choose(logits, GenerationConfig(temperature=1.0, top_k=1), random)
+    assert set(tokens.tolist()) == {0}
+    assert torch.bincount(choose(logits, GenerationConfig(temperature=1.0), random)[0]).tolist() == [500, 300, 150, 50]
+
+
+def test_a_chat_template_is_used_and_one_without_system_messages_gets_them_in_the_first(tmp_path: Path) -> None:
+    from palaver import Message, Request
+
+    folder = tiny.llama(tmp_path / "chat")
+    template = (
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "<{{ m.content }}>{% endfor %}"
+    )
+    config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": template}), "utf-8")
+    messages = (Message("system", "the cat"), Message("user", "sat"))
+    last = tiny.deltas(tiny.load(folder), [Request(messages)], GenerationConfig(max_new_tokens=1))[-1]
+    assert last.prompt_tokens == len(tiny.tokenizer()("<the cat\n\nsat>")["input_ids"])
+
+
+def test_a_sliding_window_is_kept_to(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = transformers.MistralConfig(
+        **{
+            "vocab_size": tiny.VOCABULARY,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "sliding_window": 8,
+            "eos_token_id": tiny.EOS,
+            "pad_token_id": tiny.PAD,
+            "initializer_range": 0.4,
+        }
+    )
+    folder = tiny.saved(tmp_path / "mistral", transformers.MistralForCausalLM(config))
+    ours = tiny.texts(tiny.load(folder), [tiny.told(one) for one in PROMPTS], GREEDY)
+    assert ours == [generated(folder, one, do_sample=False) for one in PROMPTS]
