@@ -52,7 +52,7 @@ class Aligned:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One metric's scores of all systems on the examples that it scored for all. S systems, N examples, K statistics."""
+    """One metric's scores on the examples that it scored for all systems. S systems, N examples, K statistics."""
 
     metric: Metric
     signature: str

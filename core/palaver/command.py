@@ -50,7 +50,8 @@ def parse_line(line: str, registry: Registry) -> Ask:
 def scan(task: type[Task], line: str) -> Typed:
     """Split what follows `/task`: flags anywhere, then words; the last input keeps its spaces and newlines.
 
-    Flags are `--ref`, `-r`, `--model`, `-m`, `-o KEY=VALUE` and `--OPTION VALUE` for each option of the task.
+    Flags are `--ref`, `-r`, `--model`, `-m`, `-o KEY=VALUE` and `--OPTION VALUE` for each option of the task. A
+    reference that is neither quoted nor an @file goes on to the next flag or the end of the line.
     """
     flags = {option.name for option in task.schema()} | set(DECODING)
     options: dict[str, str] = {}
@@ -61,7 +62,7 @@ def scan(task: type[Task], line: str) -> Typed:
     while match := _TOKEN.match(line, at):
         word, at = match.group(1), match.end()
         name = word.removeprefix("--").replace("-", "_") if word.startswith("--") else ""
-        if word not in ("-m", "-r", "-o", "--ref", "--model") and name not in flags:
+        if not _is_flag(word, flags):
             kept.append(match.span(1))
             continue
         value = _TOKEN.match(line, at)
@@ -69,6 +70,9 @@ def scan(task: type[Task], line: str) -> Typed:
             raise UsageError(f"{word} needs a value after it.")
         given, at = _unquote(value.group(1)), value.end()
         if word in ("-r", "--ref"):
+            if value.group(1)[0] not in '"@':  # a plain reference goes on to the next flag, or to the end
+                at = _next_flag(line, at, flags)
+                given = line[value.start(1) : at].strip()
             references.append(given)
         elif word in ("-m", "--model"):
             model = given
@@ -78,6 +82,20 @@ def scan(task: type[Task], line: str) -> Typed:
         else:
             options[name] = given
     return Typed(_words(task, line, kept, options), options, tuple(references), model)
+
+
+def _is_flag(word: str, options: set[str]) -> bool:
+    name = word.removeprefix("--").replace("-", "_") if word.startswith("--") else ""
+    return word in ("-m", "-r", "-o", "--ref", "--model") or name in options
+
+
+def _next_flag(line: str, at: int, options: set[str]) -> int:
+    """Where the next flag begins, or the end of the line."""
+    while match := _TOKEN.match(line, at):
+        if _is_flag(match.group(1), options):
+            return match.start(1)
+        at = match.end()
+    return len(line)
 
 
 def build(task: type[Task], typed: Typed, *, typed_as: str = "") -> Ask:

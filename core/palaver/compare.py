@@ -126,7 +126,7 @@ def _whole(names: Sequence[str], test: _Test, pairs: Sequence[Pair]) -> MetricCo
     from palaver.significance import holm
 
     column, metric, n = test.column, test.column.metric, len(test.column.keys)
-    # Of all systems' outputs together: what only a sum knows, like whether any text was normalised, holds for the table.
+    # Of all outputs together, so that what only a sum knows (was any text normalised?) holds for all systems.
     everything = test.totals.sum(axis=0).tolist()
     signature = metric.corpus(everything, n * len(names), column.signature).signature
     adjusted = holm([one.p for one in pairs])

@@ -25,7 +25,7 @@ class Settings:
     resamples: int = 2_000
     """Of the bootstrap, for the intervals."""
     seed: int = 12345
-    """Each pair of systems and each set of examples starts from it: a p-value does not depend on what else is compared."""
+    """Each pair starts from it anew, so that a p-value does not depend on what else is compared."""
     alpha: float = 0.05
     """Chance of calling two equal systems different; intervals hold 1 - alpha."""
     power: float = 0.8
@@ -107,7 +107,7 @@ class Pair:
     note: str
     """Why they are not distinguishable, when the interval and the p-value say different things."""
     smallest_detectable: float | None
-    """The difference that a set like this finds with the chance of `Settings.power`; None with fewer than two examples."""
+    """The true difference that such a set finds with a chance of `Settings.power`; None with fewer than two examples."""
     more_examples: int | None
     """How many more are needed to find a difference as large as the observed one; None when no number would do."""
     wins: int

@@ -165,10 +165,7 @@ class Registry:
         """
         names = tuple(named) or (self.tasks()[task].metrics if task in self.tasks() else ())
         chosen = [metric for name in names for metric in self._family(name)]
-        if not with_references:
-            free = [metric for metric in chosen if not metric.needs_references]
-            return free or ([metric for metric in self.metrics().values() if not metric.needs_references])
-        return [metric for metric in chosen if metric.needs_references]
+        return [metric for metric in chosen if metric.needs_references == with_references]
 
     def baseline_for(self, task: str) -> str:
         """Name of the trivial model to set beside a task's scores, if there is one."""

@@ -22,7 +22,7 @@ Corpus = Callable[[Floats, int], Floats]
 _BLOCK = 500_000
 """Cells of a block of the (T, N) matrix of choices: 4 MB stay in the cache."""
 _SAME = 1e-9
-"""Differences closer than this, relative to the observed one, are equal: sums in another order differ in the last bit."""
+"""Differences that are closer than this share are equal: sums in another order differ in the last bits."""
 
 
 def corpus_of(metric: Metric, signature: str) -> Corpus:
@@ -77,7 +77,7 @@ def p_value(observed: float, shuffled: Floats, *, exact: bool) -> float:
     (c + 1) / (T + 1), where c trials are at least as far from 0 (Noreen 1989; Riezler and Maxwell 2005). An exact test
     has the observed difference among its trials: c / T. A trial without a value counts against a difference.
     """
-    reach = abs(observed) * (1 - _SAME) - _SAME * _SAME
+    reach = abs(observed) * (1 - _SAME)
     as_far = len(shuffled) - int(np.count_nonzero(np.abs(shuffled) < reach))
     return as_far / len(shuffled) if exact else (as_far + 1) / (len(shuffled) + 1)
 
@@ -140,9 +140,9 @@ def more_examples(difference: float, smallest: float, n: int) -> int | None:
     """
     if smallest <= abs(difference):
         return 0
-    if not difference or not math.isfinite(needed := n * (smallest / difference) ** 2):
+    if abs(difference) < smallest * 1e-6:  # a million million times as many: there is none
         return None
-    return max(math.ceil(needed) - n, 0)
+    return math.ceil(n * (smallest / difference) ** 2) - n
 
 
 def _summed(choose: Callable[[int], NDArray[np.generic]], trials: int, rows: Floats) -> Floats:

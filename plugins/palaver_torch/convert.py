@@ -63,7 +63,12 @@ def convert(pickle: Path, target: Path) -> None:
     command = [sys.executable, "-P", "-m", "palaver_torch.convert", "--pickle", str(pickle), str(target)]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, start_new_session=True, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            start_new_session=True,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ModelFailed(f"{pickle.name} could not be converted in {_TIMEOUT} seconds.") from error
@@ -125,7 +130,9 @@ def _not_pinned(model: str, name: str) -> ModelFailed:
 
 def _main() -> None:
     """Convert what the command line names; inside `--pickle` nothing but tensors is read."""
-    parser = argparse.ArgumentParser(prog="python -m palaver_torch.convert", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m palaver_torch.convert", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--pickle", action="store_true", help="SOURCE is a pickle: convert it here")
     parser.add_argument("source", type=Path, help="a folder with pytorch_model.bin")
     parser.add_argument("target", type=Path, nargs="?", help="the safetensors file to write")

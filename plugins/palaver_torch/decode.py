@@ -156,7 +156,9 @@ class Writer:
         """Take as many jobs as are read in about one pass, at least one."""
         taken: list[_Arrival] = []
         total = 0
-        while waiting and len(taken) < free and (not taken or total + len(waiting[-1].prompt) - start <= limits.prefill):
+        while (
+            waiting and len(taken) < free and (not taken or total + len(waiting[-1].prompt) - start <= limits.prefill)
+        ):
             job = waiting.pop()
             total += len(job.prompt) - start
             taken.append(_Arrival(len(self._rows), start, job.prompt[start:]))
@@ -256,6 +258,7 @@ class Writer:
                 finished.append(at)
         return told, finished
 
+    @torch.inference_mode()
     def _drop(self, finished: Sequence[int]) -> None:
         """Let rows go, the last place first; the last row moves into the gap, so that rows stay side by side."""
         for at in finished:
@@ -264,8 +267,7 @@ class Writer:
                 self._slots.copy_slot(last, at, self._rows[last].length)
                 self._rows[at] = self._rows[last]
                 for state in (self._tokens, self._positions, self._counts, self._random):
-                    with torch.inference_mode():
-                        state[at] = state[last]
+                    state[at] = state[last]
             self._rows.pop()
         if finished:
             count = len(self._rows)

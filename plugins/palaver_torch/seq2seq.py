@@ -90,9 +90,7 @@ class Seq2SeqModel:
                 yield from (Output(one.index, (), "cancelled") for one in group)
                 continue
             pad = self._tokenizer.pad_token_id or 0
-            state = Group(
-                self._passes, self._attention, group, search, config, limit=limit, pad=pad, place=self._place
-            )
+            state = Group(self._passes, self._attention, group, search, config, limit=limit, pad=pad, place=self._place)
             yield from state.run(cancel)
 
     def _text(self, output: Output, config: GenerationConfig) -> tuple[str, FinishReason]:

@@ -49,6 +49,7 @@ class SlotCache(Cache):
         self._segments: tuple[Segment, ...] = ()
         self._decode: _Decode | None = None
 
+    @torch.inference_mode()
     def reserve(self, slots: int, columns: int) -> None:
         """Room for that many texts of that many positions; what is there stays."""
         slots, columns = max(slots, self.slots), max(columns, self.columns)
@@ -77,12 +78,14 @@ class SlotCache(Cache):
             mask = (torch.arange(longest, device=positions.device) <= positions[:, None])[:, None, None]
         self._decode = _Decode(rows, positions, longest, mask)
 
+    @torch.inference_mode()
     def copy_slot(self, source: int, target: int, length: int) -> None:
         """Give `target` the first positions of `source`."""
         for store in (self._keys, self._values):
             for layer in store:
                 layer[target, :, :length] = layer[source, :, :length]
 
+    @torch.inference_mode()
     def saved(self, slot: int, length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """A copy of the first positions of a slot, for `put`."""
         return [
@@ -90,6 +93,7 @@ class SlotCache(Cache):
             for keys, values in zip(self._keys, self._values, strict=True)
         ]
 
+    @torch.inference_mode()
     def put(self, slot: int, saved: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Begin `slot` with what `saved` gave."""
         for layer, (keys, values) in enumerate(saved):

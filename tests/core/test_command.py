@@ -43,6 +43,13 @@ def test_flags_may_stand_anywhere_and_leave_the_text_whole(registry: Registry) -
     assert ask.task.options() == {"target": "fr", "source": "en"}
 
 
+def test_a_reference_goes_on_to_the_next_flag_or_the_end(registry: Registry) -> None:
+    ask = parse_line("/translate fr The dog sleeps. --ref Le chien dort. -r Un chien dort. -m copy", registry)
+    assert ask.example["text"] == "The dog sleeps."
+    assert ask.example.references == ("Le chien dort.", "Un chien dort.")
+    assert ask.model == "copy"
+
+
 def test_o_sets_the_tasks_options_and_the_decoding_ones(registry: Registry) -> None:
     ask = parse_line("/summarize -o length=2 -o seed=7 One. Two. Three.", registry)
     assert ask.task.options() == {"length": 2}

@@ -17,7 +17,7 @@ from palaver.significance import corpus_of
 from palaver_metrics import palaver_metrics
 from palaver_metrics.bleu import Bleu, ChrF, Ter
 
-WORDS = "a man in the red coat sits on an old bench while two dogs run past him and bark".split()
+WORDS = str.split("a man in the red coat sits on an old bench while two dogs run past him and bark")
 ODD = [
     ("", "nothing was said"),
     ("nothing in common", "completely other words"),

@@ -143,3 +143,4 @@ def test_half_the_difference_needs_four_times_the_examples() -> None:
     assert more_examples(0, 2, 100) is None
     assert more_examples(0, 0, 100) == 0
     assert more_examples(1e-300, 2, 100) is None
+    assert more_examples(1e-17, 1e-17, 100) == 0

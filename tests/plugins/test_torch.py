@@ -119,7 +119,9 @@ def test_a_stop_text_ends_its_own_request_only(model: Model) -> None:
 
 def test_cancel_is_heard_within_a_token(model: Model) -> None:
     cancel = threading.Event()
-    stream = model.stream([tiny.told("the"), tiny.told("a")], GenerationConfig(max_new_tokens=200, stop=("~~",)), cancel)
+    stream = model.stream(
+        [tiny.told("the"), tiny.told("a")], GenerationConfig(max_new_tokens=200, stop=("~~",)), cancel
+    )
     next(stream)
     cancel.set()
     rest = list(stream)

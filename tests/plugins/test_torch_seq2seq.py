@@ -89,7 +89,9 @@ def searching(folder: Path, kind: str, **search: Any) -> tuple[Path, Any]:
 
 @pytest.mark.parametrize("kind", ["marian", "t5", "bart"])
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
-def test_a_search_is_the_one_of_generate_alone_and_in_a_batch(tmp_path: Path, kind: str, search: dict[str, Any]) -> None:
+def test_a_search_is_the_one_of_generate_alone_and_in_a_batch(
+    tmp_path: Path, kind: str, search: dict[str, Any]
+) -> None:
     folder, network = searching(tmp_path, kind, **search)
     tokenizer, expected = tiny.tokenizer(), []
     for text in TEXTS:

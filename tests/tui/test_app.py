@@ -40,7 +40,7 @@ async def test_an_empty_machine_is_offered_four_things_that_work(
         while app.chat.start is None:
             await pilot.pause(0.01)
         await pilot.pause()
-        for part in ("1  /demo", "2  /summarize @README.md", "3  /pull smollm2", "4  /pull qwen", "93 MB", " free and "):
+        for part in ("1  /demo", "2  /summarize @README.md", "3  /pull smollm2", "4  /pull qwen", "93 MB", " free and"):
             assert part in shown(app)
         await pilot.press("2", "enter")
         while not app.chat.transcript.exchanges or app.chat.running is not None:
@@ -76,7 +76,7 @@ async def test_the_palette_names_commands_by_group_and_changes_the_theme(tmp_pat
     async with chat(tmp_path, says("ok"), size=(100, 40)) as talk:
         titles = {command.title for command in talk.app.get_system_commands(talk.app.screen)}
         assert {"chat: new conversation", "go: history", "model: copy", "app: theme"} <= titles
-        for name in ("ledger-light", "textual-ansi", "nord"):
+        for name in ("ledger-light", "textual-light", "nord"):
             talk.app.theme = name
             await talk.pilot.pause()
         assert talk.app.is_running

@@ -39,20 +39,20 @@ def guarded_terminal() -> Iterator[None]:
     kept = (os.dup(1), os.dup(2))
     sink = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     stderr = sys.__stderr__
-    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace") as screen:
-        sys.__stderr__ = screen  # type: ignore[misc]
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
-        try:
-            yield
-        finally:
-            sys.__stderr__ = stderr  # type: ignore[misc]
-            for number, copy in enumerate(kept, start=1):
-                os.dup2(copy, number)
-                os.close(copy)
-            os.close(sink)
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                screen.flush()
+    screen = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    sys.__stderr__ = screen  # type: ignore[misc]
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        sys.__stderr__ = stderr  # type: ignore[misc]
+        for number, copy in enumerate(kept, start=1):
+            os.dup2(copy, number)
+            os.close(copy)
+        os.close(sink)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            screen.close()
 
 
 def driver_class() -> type[Driver]:
@@ -65,7 +65,10 @@ def driver_class() -> type[Driver]:
         def run_input_thread(self) -> None:
             """Textual decodes strictly, and one wrong byte ends the app (Textualize/textual#6456)."""
             vars(linux_driver)["getincrementaldecoder"] = _tolerant
-            super().run_input_thread()
+            try:
+                super().run_input_thread()
+            except OSError:  # the terminal was closed: as if its signal had come
+                self._app.call_later(self._app.exit, None, 129)
 
         def _get_terminal_size(self) -> tuple[int, int]:
             try:

@@ -1,0 +1,72 @@
+"""How long until the first frame of `palaver chat` is on the terminal, and what it costs: seconds, megabytes, modules.
+
+Run as `python tests/bench/bench_first_paint.py [TIMES]`. POSIX only: it reads a pseudo-terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+
+FIRST = "Ask, or / for tasks"
+"""The prompt's placeholder: when it is there, one can type."""
+CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def measure(home: str) -> tuple[float, float, float]:
+    """Seconds until the first frame, its processor seconds, and megabytes of memory then."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
+    env = {**os.environ, "PALAVER_HOME": home, "TERM": "xterm-256color"}
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "palaver", "chat"], stdin=slave, stdout=slave, stderr=slave, env=env
+    )
+    seen = b""
+    while FIRST.encode() not in CONTROL.sub(b"", seen):
+        if select.select([master], [], [], 10)[0]:
+            seen += os.read(master, 65536)
+    seconds = time.perf_counter() - began
+    stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    cpu = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    process.send_signal(signal.SIGTERM)
+    while process.poll() is None:
+        if select.select([master], [], [], 0.1)[0]:
+            with contextlib.suppress(OSError):
+                os.read(master, 65536)
+    os.close(master)
+    os.close(slave)
+    return seconds, cpu, pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def modules() -> int:
+    """Modules that are imported before the first frame."""
+    script = "import sys, palaver.cli.app, palaver_tui.app; print(len(sys.modules))"
+    return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> None:
+    """Print the median of some starts; the first one, which fills caches, does not count."""
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    with tempfile.TemporaryDirectory() as home:
+        found = [measure(home) for _ in range(times + 1)][1:]
+    seconds, cpu, memory = (statistics.median(values) for values in zip(*found, strict=True))
+    print(f"first frame {seconds:.2f} s · processor {cpu:.2f} s · {memory:.0f} MB · {modules()} modules")
+
+
+if __name__ == "__main__":
+    main()
