@@ -98,9 +98,12 @@ def _resampled(stats: Floats, settings: Settings) -> Floats:
     systems, n, width = stats.shape
     if n < 2:
         return np.empty((0, systems, width))
-    flat = stats.transpose(1, 0, 2).reshape(n, systems * width)
-    drawn = resampled(flat, settings.resamples, np.random.default_rng([settings.seed, 0]))
-    return drawn.reshape(-1, systems, width)
+    # Systems as differences from the first: what references alone decide is then 0, and costs nothing.
+    apart = np.concatenate([stats[:1], stats[1:] - stats[:1]]).transpose(1, 0, 2).reshape(n, systems * width)
+    drawn = resampled(apart, settings.resamples, np.random.default_rng([settings.seed, 0]))
+    drawn = drawn.reshape(-1, systems, width)
+    drawn[:, 1:] += drawn[:, :1]
+    return drawn
 
 
 def _nothing(column: Column) -> MetricComparison:

@@ -107,7 +107,7 @@ class Pair:
     note: str
     """Why they are not distinguishable, when the interval and the p-value say different things."""
     smallest_detectable: float | None
-    """The true difference that such a set finds with a chance of `Settings.power`; None with fewer than two examples."""
+    """The true difference that such a set finds with a chance of `Settings.power`; None with under two examples."""
     more_examples: int | None
     """How many more are needed to find a difference as large as the observed one; None when no number would do."""
     wins: int

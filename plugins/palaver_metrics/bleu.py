@@ -139,7 +139,7 @@ class ChrF(SacreMetric):
         orders = np.maximum(counted.sum(axis=1), 1)
         precision = np.where(counted, same / np.where(counted, output, 1), 0).sum(axis=1) / orders
         recall = np.where(counted, same / np.where(counted, reference, 1), 0).sum(axis=1) / orders
-        factor = scorer.beta**2
+        factor = float(scorer.beta**2)
         below = factor * precision + recall
         return 100 * (1 + factor) * precision * recall / np.where(below > 0, below, 1)
 

@@ -1,4 +1,4 @@
-"""The backend `torch`: folders with safetensors weights, models of the hub and the catalogue's, through transformers."""
+"""The backend `torch`: folders of safetensors, models of the hub and the catalogue's, through transformers."""
 
 from __future__ import annotations
 

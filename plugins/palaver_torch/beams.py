@@ -223,7 +223,8 @@ class Group:
         length = self._limit if self._search.early_stopping == "never" and penalty > 0 else steps
         possible = self._scores[:, :1] / length**penalty
         worst = self._best.min(dim=1, keepdim=True).values
-        return (possible > torch.where(self._finished, worst, _NEVER)).any(dim=-1, keepdim=True)
+        could: torch.Tensor = possible > torch.where(self._finished, worst, _NEVER)
+        return could.any(dim=-1, keepdim=True)
 
     def _let_go(self, done: list[bool], sound: list[bool]) -> list[Output]:
         outputs = []

@@ -101,7 +101,15 @@ class Writer:
 
     def __init__(self, model: CausalForward, slots: SlotCache, *, ends: frozenset[int], device: torch.device) -> None:
         self._model, self._slots, self._ends, self._device = model, slots, ends, device
-        self._rows: list[_Row] = []
+        self._rows: list[_Row]
+        self._tokens: torch.Tensor
+        """The token that each row wrote last (R)."""
+        self._positions: torch.Tensor
+        """Where it goes (R)."""
+        self._counts: torch.Tensor
+        """How many each has written (R)."""
+        self._random: torch.Tensor
+        """The random numbers of each (R, longest limit); (R, 0) when greedy."""
         self._forget_rows()
         self._resident: list[int] = []
         """Tokens whose keys slot 0 still holds from a single request: a conversation goes on from there."""

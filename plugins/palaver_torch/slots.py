@@ -1,4 +1,4 @@
-"""Keys and values of the texts that are being written, a slot each, and attention over them without padding the prompts.
+"""Keys and values of the texts that are being written, a slot each, and attention over them without padding.
 
 transformers' models hand their keys, values and queries to `SlotCache.update` and `SlotCache.attend`; which text a
 position belongs to is said beforehand with `begin_prefill` or `begin_decode`. Nothing here knows tokens or requests.
@@ -188,11 +188,11 @@ def _attend_piece(
     """Queries (1, H, T, D) of one piece over its own slot, (1, H, T, D)."""
     end = piece.start + piece.length
     groups = query.shape[1] // keys.shape[1]
-    own = [store[piece.slot, :, :end].repeat_interleave(groups, dim=0)[None] for store in (keys, values)]
+    key, value = (store[piece.slot, :, :end].repeat_interleave(groups, dim=0)[None] for store in (keys, values))
     if piece.start == 0 and (window is None or end <= window):
-        return scaled_dot_product_attention(query, *own, is_causal=True, scale=scaling)
+        return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
     behind = torch.arange(piece.start, end, device=query.device)[:, None] - torch.arange(end, device=query.device)
     mask = behind >= 0
     if window is not None:
         mask &= behind < window
-    return scaled_dot_product_attention(query, *own, attn_mask=mask, scale=scaling)
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)

@@ -164,7 +164,7 @@ def best(text: str, scored: Sequence[tuple[_Window, torch.Tensor, torch.Tensor]]
             answer = (top, begin[0], end[1], top - scale)
     if none[0] >= answer[0]:
         return Found("", 0, 0, float(torch.tensor(none[1]).exp()))
-    total, begin_at, end_at, log_probability = answer
+    __, begin_at, end_at, log_probability = answer
     return Found(text[begin_at:end_at], begin_at, end_at, float(torch.tensor(log_probability).exp()))
 
 

@@ -8,6 +8,8 @@ Letters: B texts, K beams of each, H heads, T steps so far, S positions of the s
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import Cache, EncoderDecoderCache
@@ -55,11 +57,13 @@ class _SourceLayer:
 class _Source(Cache):
     def __init__(self) -> None:
         super().__init__(layers=[])
+        self.kept: list[_SourceLayer] = []
+        self.layers = cast("list[Any]", self.kept)  # where transformers looks for them
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: object, **kwargs: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        self.layers.append(_SourceLayer(key_states, value_states))
+        self.kept.append(_SourceLayer(key_states, value_states))
         return key_states, value_states
 
 
@@ -85,7 +89,7 @@ class BeamCache(EncoderDecoderCache):
         self.visible = self.visible[texts]
         self.own.keys = [one[texts] for one in self.own.keys]
         self.own.values = [one[texts] for one in self.own.values]
-        for layer in self.source.layers:
+        for layer in self.source.kept:
             layer.keys, layer.values = layer.keys[texts], layer.values[texts]
 
 

@@ -15,11 +15,14 @@ import argparse
 import gzip
 import itertools
 import math
+import os
 import random
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # sacrebleu uses one thread too
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU

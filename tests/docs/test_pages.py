@@ -116,3 +116,9 @@ def test_every_hook_is_on_the_page_for_plugins() -> None:
     page = (ROOT / "docs/plugins.md").read_text("utf-8")
     for name in vars(hookspecs):
         assert not name.startswith("palaver_") or f"`{name}(" in page
+
+
+def test_every_benchmark_is_on_its_page() -> None:
+    page = (ROOT / "docs/performance.md").read_text("utf-8")
+    for program in (ROOT / "tests/bench").glob("bench_*.py"):
+        assert f"`tests/bench/{program.name}`" in page

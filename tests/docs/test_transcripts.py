@@ -23,7 +23,6 @@ def replay(page: Path, home: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "100",
         "NO_COLOR": "1",
-        "PALAVER_REPOSITORY": str(ROOT),
     }
     for command in commands(page.read_text("utf-8")):
         check(page, command, here, environment)

@@ -28,7 +28,12 @@ class Environment:
     def __init__(self, folder: Path) -> None:
         self.bin = folder / "venv/bin"
         self.env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
-        self.env |= {"PALAVER_HOME": str(folder / "home"), "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
+        self.env |= {
+            "PALAVER_HOME": str(folder / "home"),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "NO_COLOR": "1",
+            "PALAVER_NO_DAEMON": "1",
+        }
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=120)
         self.folder = folder
 

@@ -11,10 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from tests.plugins import torch_models as tiny  # noqa: E402
+
 from palaver import ContextExceeded, GenerationConfig, Model  # noqa: E402
 from palaver_torch.pieces import Pieces  # noqa: E402
 from palaver_torch.sampling import choose  # noqa: E402
-from tests.plugins import torch_models as tiny  # noqa: E402
 
 PROMPTS = ["the cat", "the dog ate the cat; the cat sat on", "ü 日本 🎈 the", "mat " * 30, "a", "the mat!"]
 GREEDY = GenerationConfig(max_new_tokens=30)
@@ -138,7 +139,7 @@ def test_reasons_and_counts(model: Model) -> None:
 def test_a_prompt_beyond_the_window_is_refused_and_in_a_batch_harms_nobody(model: Model) -> None:
     with pytest.raises(ContextExceeded, match=r"The input has [\d,]+ tokens; llama reads at most 256"):
         tiny.deltas(model, [tiny.told("mat, dog; " * 200)], GREEDY)
-    both = [one for one in tiny.deltas(model, [tiny.told("mat, dog; " * 200), tiny.told("the")], GREEDY)]
+    both = list(tiny.deltas(model, [tiny.told("mat, dog; " * 200), tiny.told("the")], GREEDY))
     ends = {one.request: one.finish_reason for one in both if one.finish_reason}
     assert ends == {0: "error", 1: "length"}
 
@@ -185,18 +186,16 @@ def test_a_chat_template_is_used_and_one_without_system_messages_gets_them_in_th
 def test_a_sliding_window_is_kept_to(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = transformers.MistralConfig(
-        **{
-            "vocab_size": tiny.VOCABULARY,
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "sliding_window": 8,
-            "eos_token_id": tiny.EOS,
-            "pad_token_id": tiny.PAD,
-            "initializer_range": 0.4,
-        }
+        vocab_size=tiny.VOCABULARY,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        sliding_window=8,
+        eos_token_id=tiny.EOS,
+        pad_token_id=tiny.PAD,
+        initializer_range=0.4,
     )
     folder = tiny.saved(tmp_path / "mistral", transformers.MistralForCausalLM(config))
     ours = tiny.texts(tiny.load(folder), [tiny.told(one) for one in PROMPTS], GREEDY)

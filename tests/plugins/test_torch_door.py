@@ -14,12 +14,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from tests.plugins import torch_models as tiny  # noqa: E402
+
 from palaver import ModelFailed, ModelInfo, NeedsDownload  # noqa: E402
 from palaver.isolated import IsolatedModel  # noqa: E402
 from palaver_torch import palaver_models  # noqa: E402
 from palaver_torch.backend import Torch  # noqa: E402
 from palaver_torch.convert import convert  # noqa: E402
-from tests.plugins import torch_models as tiny  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -63,8 +64,9 @@ def test_an_evil_pickle_is_not_converted_and_nothing_of_it_runs(tmp_path: Path, 
 
 
 def test_a_converted_pickle_answers_like_the_original(tmp_path: Path) -> None:
-    from palaver import GenerationConfig
     from safetensors.torch import load_file
+
+    from palaver import GenerationConfig
 
     folder = tiny.llama(tmp_path / "tied", tie_word_embeddings=True)
     before = tiny.texts(tiny.load(folder), [tiny.told("the cat")], GenerationConfig(max_new_tokens=20))

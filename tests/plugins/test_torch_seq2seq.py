@@ -11,10 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from tests.plugins import torch_models as tiny  # noqa: E402
+
 from palaver import BadInput, GenerationConfig, Model  # noqa: E402
 from palaver_torch.chunks import as_whole, by_lines, joined  # noqa: E402
 from palaver_torch.languages import fixed_pair, language_token  # noqa: E402
-from tests.plugins import torch_models as tiny  # noqa: E402
 
 TEXTS = ["the cat", "the dog ate the cat; the cat sat on", "ü 日本 the", "mat mat mat mat", "the dog"]
 CONFIG = GenerationConfig(max_new_tokens=24)

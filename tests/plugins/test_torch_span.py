@@ -10,11 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from tests.plugins import torch_models as tiny  # noqa: E402
 from tokenizers import Tokenizer, models, pre_tokenizers, processors  # noqa: E402
 
 from palaver import BadInput, GenerationConfig  # noqa: E402
 from palaver_torch.span import SpanModel  # noqa: E402
-from tests.plugins import torch_models as tiny  # noqa: E402
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "who", "?", "answer", "is", "the", "red", "mat", ".", "filler", "word"]
 ANY = GenerationConfig()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 0.1
 """Between two drawings of a growing answer."""
+NOTE_SECONDS = 0.5
+"""Between two times said: each lays the screen out anew."""
 NOTHING_LOADED = "○ no model loaded"
 
 
@@ -39,6 +41,8 @@ class Running:
     model: ModelInfo | None = None
     is_loading: bool = False
     is_stopping: bool = False
+    noted: float = 0.0
+    """Seconds after the beginning when the time was last said."""
 
 
 class LiveScreen(Screen[None]):
@@ -182,12 +186,13 @@ class LiveScreen(Screen[None]):
             if running.is_loading and running.model is not None:
                 running.is_loading = False
                 self.show_state(model_state(running.model, "●"))
-        if running.is_stopping:
+        if running.is_stopping or seconds - running.noted < NOTE_SECONDS:
             return
+        running.noted = seconds
         if running.is_loading and running.model is not None:
             self.show_state(model_state(running.model, "◐", f"loading {seconds:.1f} s"))
             running.exchange.note(f"loading {running.model.name}… {seconds:.1f} s · esc stops")
-        elif seconds > 2 * FLUSH_SECONDS:
+        else:
             words = running.exchange.words
             running.exchange.note(f"writing… {words} words · {seconds:.1f} s · esc stops and keeps the text")
 

@@ -44,7 +44,7 @@ def details(turn: Turn) -> list[tuple[str, str]]:
 
 def speed(turn: Turn) -> str:
     """`38 tok/s` where tokens were counted, else `0.84 s`."""
-    if turn.output_tokens and turn.seconds and turn.output_tokens > 1:
+    if turn.output_tokens and turn.seconds and turn.seconds > 0.1:
         return f"{turn.output_tokens / turn.seconds:.0f} tok/s"
     return format_seconds(turn.seconds)
 
