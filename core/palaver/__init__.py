@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         Part,
         Request,
     )
-    from palaver.task import Chat, Task
+    from palaver.task import Chat, Task, task
     from palaver.terminal import safe_line, safe_text
 
 __version__ = "0.1.0"
@@ -50,7 +50,7 @@ _HOME = {
         "Backend", "Delta", "FinishReason", "Generation", "GenerationConfig", "Message", "Model", "ModelFile",
         "ModelInfo", "Part", "Request",
     ),
-    "palaver.task": ("Chat", "Task"),
+    "palaver.task": ("Chat", "Task", "task"),
     "palaver.terminal": ("safe_line", "safe_text"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -87,6 +87,7 @@ __all__ = [
     "hookimpl",
     "safe_line",
     "safe_text",
+    "task",
 ]
 
 

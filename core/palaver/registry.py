@@ -111,6 +111,8 @@ class Registry:
                 )
             return info
         able = [info for info in self.models() if _can(info, task) and self.is_installed(info)]
+        # A baseline that does not do the task well - a copy as a translation - is only ever asked for by name.
+        able = [info for info in able if not info.is_baseline or task in info.good_at]
         if not able:
             raise NeedsDownload(f"No installed model can do {task}.", fix=self._first_download())
         return min(able, key=lambda info: _preference(info, task))
@@ -262,6 +264,7 @@ def _can(info: ModelInfo, task: str) -> bool:
     return not info.tasks or task in info.tasks or "*" in info.tasks
 
 
-def _preference(info: ModelInfo, task: str) -> tuple[bool, int, bool, str]:
-    """Good at it before able to, real models before baselines; of two, the larger one."""
-    return (task not in info.good_at, -info.memory if task in info.good_at else 0, info.is_baseline, info.name)
+def _preference(info: ModelInfo, task: str) -> tuple[bool, bool, int, str]:
+    """Real models before baselines, good at it before able to; of two good ones the larger."""
+    is_good = task in info.good_at
+    return (info.is_baseline, not is_good, -info.memory if is_good else 0, info.name)

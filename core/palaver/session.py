@@ -118,6 +118,7 @@ class Session:
         except PalaverError as error:
             return self.fail(ask, error)
         except Exception as error:  # a task plugin may raise anything at all
+            self.registry.plugins.blame(ask.task, error)
             return self.fail(ask, _culprit(ask.task, error))
         said = self._remembered(ask.task, info, config, request)
         sent = replace(request, messages=(*said, *request.messages))
@@ -165,7 +166,7 @@ class Session:
         texts = tuple(reference.text for reference in turn.references) if references is None else tuple(references)
         example = Example(turn.inputs, texts, str(turn.id), turn.language)
         chosen = self.registry.metrics_for(turn.task, bool(texts), self.metrics)
-        return [_score(metric, output, example) for metric in chosen]
+        return [self._score(metric, output, example) for metric in chosen]
 
     def baseline(self, turn: Turn) -> tuple[str, list[Score]] | None:
         """The trivial model that stands beside this turn's scores, with its own; None where there is none."""
@@ -239,18 +240,22 @@ class Session:
             model = self.registry.model(info.name)
             generation = generate(model, sent, config, cancel, journal.add)
             digest = model.info.digest
+            self.registry.plugins.praise(f"backend {info.backend}")
             if generation.finish_reason == "error":
                 error = PalaverError(generation.error or f"{info.name} stopped with an error.", code="model_failed")
         except PalaverError as failed:
             error = failed
         except Exception as bug:  # a model plugin may raise anything at all
+            self.registry.plugins.blame(f"backend {info.backend}", bug)
             error = PluginFailed(f"{info.name} broke: {type(bug).__name__}: {bug}.", fix="palaver doctor")
         raw = generation.text or journal.text
         output = raw.strip()
         if error is None:
             try:
                 output = ask.task.parse(raw, example)
+                self.registry.plugins.praise(ask.task)
             except Exception as bug:  # a task plugin may raise anything at all
+                self.registry.plugins.blame(ask.task, bug)
                 error = _culprit(ask.task, bug)
         outcome = self._finish(turn_id, output, raw, generation, error, digest)
         if outcome.error is None:
@@ -261,6 +266,16 @@ class Session:
             if generation.finish_reason != "cancelled":
                 outcome = replace(outcome, turn=self.score(turn_id))
         return outcome
+
+    def _score(self, metric: Metric, output: str, example: Example) -> Score:
+        try:
+            score = metric.score(output, example)
+        except Exception as bug:  # a metric plugin may raise anything at all; the answer stands
+            self.registry.plugins.blame(metric, bug)
+            reason = f"{type(bug).__name__}: {bug}"
+            return Score(metric.name, metric.title, None, metric.title, error=f"the metric broke: {reason}")
+        self.registry.plugins.praise(metric)
+        return score
 
     def _finish(
         self,
@@ -317,14 +332,6 @@ def _check(task: Task, example: Example) -> None:
                 fix="give a text, @FILE, or pipe one in",
                 code="empty_input",
             )
-
-
-def _score(metric: Metric, output: str, example: Example) -> Score:
-    try:
-        return metric.score(output, example)
-    except Exception as bug:  # a metric plugin may raise anything at all; the answer stands
-        reason = f"{type(bug).__name__}: {bug}"
-        return Score(metric.name, metric.title, None, metric.title, error=f"the metric broke: {reason}")
 
 
 def _culprit(task: Task, error: Exception) -> PluginFailed:

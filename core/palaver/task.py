@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
+from types import ModuleType
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints, overload
 
 from palaver.errors import UsageError
 from palaver.example import Example
@@ -28,7 +31,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Task:
-    """A kind of work. Subclass it as a frozen dataclass; each field becomes an option with a flag, a form row, a record.
+    """A kind of work. Subclass it as a frozen dataclass; each field becomes an option: a flag, a form row, a record.
 
     A task is pure: it builds requests and reads answers, and never talks to a model, a file or the network.
     """
@@ -116,6 +119,71 @@ class Chat(Task):
         return Request((Message("user", example["text"]),), self.name, example, self.options())
 
 
+@overload
+def task(function: Callable[..., str], /) -> type[Task]: ...
+@overload
+def task(
+    *, name: str = "", metrics: tuple[str, ...] = ..., baseline: str = "", defaults: GenerationConfig = ...
+) -> Callable[[Callable[..., str]], type[Task]]: ...
+def task(
+    function: Callable[..., str] | None = None,
+    /,
+    *,
+    name: str = "",
+    metrics: tuple[str, ...] = ("chrf",),
+    baseline: str = "",
+    defaults: GenerationConfig = GenerationConfig(),  # noqa: B008 - a frozen value
+) -> type[Task] | Callable[[Callable[..., str]], type[Task]]:
+    """Make a Task of a function that returns the prompt.
+
+    Parameters without a default are inputs, those with one are options. A line `words: At most this many.` in the
+    docstring is the help of the option `words`.
+
+    Raises:
+        TypeError: a parameter that can be neither.
+    """
+    if function is None:
+        return lambda given: _made(given, name, metrics, baseline, defaults)
+    return _made(function, name, metrics, baseline, defaults)
+
+
+def _made(
+    function: Callable[..., str], name: str, metrics: tuple[str, ...], baseline: str, defaults: GenerationConfig
+) -> type[Task]:
+    word = getattr(function, "__name__", "")
+    hints, inputs = get_type_hints(function), []
+    fields: list[tuple[str, Any, Any]] = []
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints.get(parameter.name, str)
+        if hasattr(Task, parameter.name):
+            raise TypeError(f"@task {word}: a parameter cannot be called '{parameter.name}', which every task has.")
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise TypeError(f"@task {word}: {parameter} is neither an input nor an option.")
+        if parameter.default is not parameter.empty:
+            _plain_type(hint)
+            fields.append((parameter.name, hint, dataclasses.field(default=parameter.default)))
+        elif hint is str:
+            inputs.append(parameter.name)
+        else:
+            raise TypeError(f"@task {word}: the input '{parameter.name}' is a str; an option has a default.")
+    if not inputs:
+        raise TypeError(f"@task {word}: at least one parameter has no default: the input.")
+
+    def request(self: Task, example: Example) -> Request:
+        prompt = function(**{one: example[one] for one in inputs}, **self.options())
+        return Request((Message("user", prompt),), self.name, example, self.options())
+
+    told = inspect.getdoc(function) or ""
+    body = {
+        "name": name or word.replace("_", "-"), "metrics": metrics, "inputs": tuple(inputs), "baseline": baseline,
+        "defaults": defaults, "request": request, "__doc__": told, "__module__": function.__module__,
+        "_option_help": dict(re.findall(r"^(\w+): (.+)$", told, re.MULTILINE)),
+    }  # fmt: skip
+    made: type[Task] = dataclasses.make_dataclass(word, fields, bases=(Task,), namespace=body, frozen=True)
+    made.__module__ = function.__module__  # where it is found again by whoever unpickles it
+    return made
+
+
 def _parse(task: str, option: Option, value: str) -> object:
     if option.choices and value not in option.choices:
         raise UsageError(f"{task}: {option.name} is one of {', '.join(option.choices)}, not '{value}'.")
@@ -149,10 +217,9 @@ def _plain_type(hint: object) -> tuple[type, tuple[str, ...]]:
 def _field_docstrings(cls: type) -> dict[str, str]:
     """The string literal under each field, which Python itself throws away."""
     import ast
-    import inspect
     import textwrap
 
-    found: dict[str, str] = {}
+    found: dict[str, str] = dict(getattr(cls, "_option_help", {}))
     for base in reversed(cls.__mro__):
         if base in (object, Task) or not issubclass(base, Task):
             continue
@@ -171,3 +238,13 @@ def _field_docstrings(cls: type) -> dict[str, str]:
             ):
                 found[statement.target.id] = re.sub(r"\s+", " ", following.value.value).strip()
     return found
+
+
+class _Decorator(ModuleType):
+    """`from palaver import task` finds this module, which the import system binds to the package: so it is callable."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return task(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Decorator

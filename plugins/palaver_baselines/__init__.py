@@ -22,6 +22,10 @@ BASELINES: dict[str, tuple[Callable[[Request], str] | None, tuple[str, ...], str
 }
 
 
+GOOD_AT = {"lead-3": ("summarize",), "bm25": ("qa",)}
+"""Answers that one may want from a program without a model; the others are there to be compared with."""
+
+
 class Baseline:
     """A function from a request to a text, as a Model."""
 
@@ -70,6 +74,7 @@ def palaver_models() -> list[ModelInfo]:
             "baseline",
             title=name,
             tasks=tasks,
+            good_at=GOOD_AT.get(name, ()),
             description=description,
             is_baseline=True,
             digest=f"{name} {VERSION}",

@@ -141,7 +141,8 @@ class ChrF(SacreMetric):
         recall = np.where(counted, same / np.where(counted, reference, 1), 0).sum(axis=1) / orders
         factor = float(scorer.beta**2)
         below = factor * precision + recall
-        return 100 * (1 + factor) * precision * recall / np.where(below > 0, below, 1)
+        values: NDArray[np.float64] = 100 * (1 + factor) * precision * recall / np.where(below > 0, below, 1)
+        return values
 
 
 class Ter(SacreMetric):

@@ -168,7 +168,8 @@ def _bytes_a_token(loaded: Loaded) -> int:
 def _end_tokens(loaded: Loaded) -> frozenset[int]:
     named = getattr(loaded.network.generation_config, "eos_token_id", None)
     found = [*named] if isinstance(named, list) else [named]
-    return frozenset(int(one) for one in (*found, loaded.tokenizer.eos_token_id) if one is not None)
+    found.append(loaded.tokenizer.eos_token_id)
+    return frozenset(one for one in found if isinstance(one, int))
 
 
 def _first_token(tokenizer: object) -> int:

@@ -85,8 +85,9 @@ def _members(bundle: Path, staging: Path, pinned: dict[str, str], model: str) ->
     names: list[str] = []
     with bundle.open("rb") as archive:
         while header := archive.read(_LOCAL_HEADER.size):
-            fields = _LOCAL_HEADER.unpack(header) if len(header) == _LOCAL_HEADER.size else (b"",) * 11
-            signature, _, flags, method, *_, packed, _, name_length, extra = fields
+            if len(header) < _LOCAL_HEADER.size:
+                break
+            signature, _, flags, method, *_, packed, _, name_length, extra = _LOCAL_HEADER.unpack(header)
             if signature != _SIGNATURE or method != _DEFLATED or flags & 1:
                 break
             name = archive.read(name_length).decode("utf-8", "replace").rpartition("/")[2]

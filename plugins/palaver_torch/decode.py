@@ -2,7 +2,8 @@
 
 The tokens of a request are those that it would get alone: rows share matrix products, never positions or random
 numbers. In float32 that is exact in practice; in bfloat16 a product over another number of rows rounds otherwise, and
-two tokens that are equally likely to 8 bits can change places.
+two tokens that are equally likely to 8 bits can change places: of twelve answers of 32 tokens by SmolLM2 (135 million
+weights) seven were the same alone and in a batch, in float32 all twelve. $PALAVER_TORCH_DTYPE=float32 chooses.
 """
 
 from __future__ import annotations
@@ -227,8 +228,7 @@ class Writer:
         """One more token for every row (R); -1 for one whose logits are no numbers."""
         for row in self._rows:
             row.length += 1
-        lengths = [row.length for row in self._rows]
-        self._slots.begin_decode(self._positions, min(lengths), max(lengths))
+        self._slots.begin_decode(self._positions, [row.length for row in self._rows])
         out = self._model(
             input_ids=self._tokens[:, None],
             position_ids=self._positions[:, None],

@@ -71,7 +71,8 @@ class Seq2SeqModel:
             for output in self._outputs(sources, search, config, cancel):
                 answer, at = wanted[output.index]
                 text, reason = self._text(output, config)
-                yield from answer.note(at, text, reason, len(output.tokens))
+                count = sum(token not in search.ends for token in output.tokens)
+                yield from answer.note(at, text, reason, count)
 
     def close(self) -> None:
         self._passes = None
@@ -89,7 +90,7 @@ class Seq2SeqModel:
             if cancel.is_set():
                 yield from (Output(one.index, (), "cancelled") for one in group)
                 continue
-            pad = self._tokenizer.pad_token_id or 0
+            pad = cast(int, self._tokenizer.pad_token_id or 0)
             state = Group(self._passes, self._attention, group, search, config, limit=limit, pad=pad, place=self._place)
             yield from state.run(cancel)
 

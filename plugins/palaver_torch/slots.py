@@ -26,15 +26,27 @@ class Segment:
     length: int
 
 
+NEIGHBOURS = 16
+"""Rows that attend together, over as many columns as the longest of them has: attention costs what it looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """Some rows of a decoding step, side by side."""
+
+    rows: slice
+    longest: int
+    mask: torch.Tensor | None
+    """True where a row may look (R, 1, 1, L); None when all rows are equally long."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Decode:
     rows: torch.Tensor
     """0..R-1 (R)."""
     positions: torch.Tensor
     """Where each row's token goes (R)."""
-    longest: int
-    mask: torch.Tensor | None
-    """True where a row may look (R, 1, 1, L); None when all rows are equally long."""
+    parts: tuple[_Neighbours, ...]
 
 
 class SlotCache(Cache):
@@ -70,13 +82,20 @@ class SlotCache(Cache):
         """The next forward pass reads these pieces of prompts, one after the other in one row."""
         self._segments, self._decode = tuple(segments), None
 
-    def begin_decode(self, positions: torch.Tensor, shortest: int, longest: int) -> None:
-        """The next pass reads one token a row, for the slots 0..R-1. `shortest` and `longest` count it too."""
+    def begin_decode(self, positions: torch.Tensor, lengths: Sequence[int]) -> None:
+        """The next pass reads one token a row, for the slots 0..R-1, at `positions` (R); `lengths` count it too."""
         rows = torch.arange(positions.shape[0], device=positions.device)
-        mask = None
-        if shortest != longest:
-            mask = (torch.arange(longest, device=positions.device) <= positions[:, None])[:, None, None]
-        self._decode = _Decode(rows, positions, longest, mask)
+        parts = []
+        # Many small launches cost a graphics card more than the columns that they save.
+        size = NEIGHBOURS if positions.device.type == "cpu" else len(lengths)
+        for begin in range(0, len(lengths), size):
+            part = slice(begin, begin + size)
+            longest, mask = max(lengths[part]), None
+            if min(lengths[part]) != longest:
+                columns = torch.arange(longest, device=positions.device)
+                mask = (columns <= positions[part, None])[:, None, None]
+            parts.append(_Neighbours(part, longest, mask))
+        self._decode = _Decode(rows, positions, tuple(parts))
 
     @torch.inference_mode()
     def copy_slot(self, source: int, target: int, length: int) -> None:
@@ -143,7 +162,9 @@ class SlotCache(Cache):
         assert isinstance(layer, int)
         keys, values = self._keys[layer], self._values[layer]
         if self._decode is not None:
-            return _attend_rows(self._decode, query, keys, values, scaling, sliding_window), None
+            now = self._decode
+            found = [_attend_rows(now, part, query, keys, values, scaling, sliding_window) for part in now.parts]
+            return torch.cat(found) if len(found) > 1 else found[0], None
         pieces, offset = [], 0
         for piece in self._segments:
             part = query[:, :, offset : offset + piece.length]
@@ -154,26 +175,27 @@ class SlotCache(Cache):
 
 def _attend_rows(
     now: _Decode,
+    part: _Neighbours,
     query: torch.Tensor,
     keys: torch.Tensor,
     values: torch.Tensor,
     scaling: float | None,
     window: int | None,
 ) -> torch.Tensor:
+    """Queries (R, H, 1, D) of all rows; for those of `part`, (R, 1, H, D)."""
+    query, keys, values = query[part.rows], keys[part.rows], values[part.rows]
     rows, heads, _, width = query.shape
-    groups = keys.shape[1]
-    mask = now.mask
-    if window is not None and now.longest > window:
-        columns = torch.arange(now.longest, device=query.device)
-        near = (columns > now.positions[:, None] - window)[:, None, None]
+    keys, values = keys[:rows, :, : part.longest], values[:rows, :, : part.longest]
+    groups, mask = keys.shape[1], part.mask
+    if window is not None and part.longest > window:
+        columns = torch.arange(part.longest, device=query.device)
+        near = (columns > now.positions[part.rows, None] - window)[:, None, None]
         mask = near if mask is None else mask & near
     # The G heads that share keys stand where the time would be: nothing is repeated in memory.
     grouped = query.reshape(rows, groups, heads // groups, width)
     if mask is not None:
-        mask = mask.expand(rows, 1, heads // groups, now.longest)
-    out = scaled_dot_product_attention(
-        grouped, keys[:rows, :, : now.longest], values[:rows, :, : now.longest], attn_mask=mask, scale=scaling
-    )
+        mask = mask.expand(rows, 1, heads // groups, part.longest)
+    out = scaled_dot_product_attention(grouped, keys, values, attn_mask=mask, scale=scaling)
     return out.reshape(rows, 1, heads, out.shape[-1])
 
 

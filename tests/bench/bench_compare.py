@@ -51,27 +51,28 @@ def main() -> None:
     parser.add_argument("--coverage", type=int, default=0, metavar="N")
     parser.add_argument("--segments", type=int, default=200, metavar="N", help="examples of each simulated test set")
     parser.add_argument("--trials", type=int, default=10_000, metavar="N")
+    parser.add_argument("--seed", type=int, default=3, metavar="N", help="of the simulation")
     parser.add_argument("--peer", action="store_true", help="with --nulls: sacrebleu's --paired-bs on the same sets")
     parser.add_argument("--speed", action="store_true")
     asked = parser.parse_args()
     if asked.nulls:
-        nulls(asked.captions, asked.nulls, asked.segments, Settings(trials=asked.trials), peer=asked.peer)
+        settings = Settings(trials=asked.trials)
+        nulls(asked.captions, asked.nulls, asked.segments, settings, random.Random(asked.seed), peer=asked.peer)
     if asked.coverage:
-        coverage(asked.captions, asked.coverage, asked.segments)
+        coverage(asked.captions, asked.coverage, asked.segments, random.Random(asked.seed))
     if asked.speed:
         speed(asked.captions)
 
 
-def nulls(captions: Path, count: int, segments: int, settings: Settings, *, peer: bool) -> None:
+def nulls(captions: Path, count: int, segments: int, settings: Settings, chance: random.Random, *, peer: bool) -> None:
     """The share of nulls with p at most 0.05, and the share that is called different."""
     lines = load(captions, 4000)
     one, other = noisy(lines, 0.15, 1), noisy(lines, 0.25, 2)
-    chance = random.Random(3)
     rare, different, theirs = ({metric.name: 0 for metric in METRICS} for _ in range(3))
     for turn in range(count):
         chosen = [(one[at], other[at])[:: chance.choice((1, -1))] for at in chance.sample(range(len(lines)), segments)]
         first, second = ([pair[side] for pair in chosen] for side in (0, 1))
-        for pair in pairs(first, second, METRICS, replaced(settings, turn)):
+        for pair in pairs(first, second, METRICS, Settings(trials=settings.trials, seed=chance.getrandbits(32))):
             rare[pair.metric] += pair.p <= settings.alpha
             different[pair.metric] += bool(pair.better)
         for name in THEIRS if peer else ():
@@ -83,12 +84,11 @@ def nulls(captions: Path, count: int, segments: int, settings: Settings, *, peer
               f"called different: {rate(different[metric.name], count)}{beside}")  # fmt: skip
 
 
-def coverage(captions: Path, count: int, segments: int) -> None:
+def coverage(captions: Path, count: int, segments: int, chance: random.Random) -> None:
     """How often intervals of samples hold the difference that the two systems have on all texts."""
     lines = load(captions, 6000)
     one, other = noisy(lines, 0.25, 1), noisy(lines, 0.22, 2)
     truth = {pair.metric: pair.difference for pair in pairs(one, other, METRICS, Settings(trials=1, resamples=1))}
-    chance = random.Random(4)
     held, at_most, at_least = ({metric.name: 0 for metric in METRICS} for _ in range(3))
     for turn in range(count):
         places = chance.choices(range(len(lines)), k=segments)
@@ -162,10 +162,6 @@ def load(path: Path, count: int) -> list[str]:
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as file:
         return [line.strip() for line in itertools.islice(file, count)]
-
-
-def replaced(settings: Settings, seed: int) -> Settings:
-    return Settings(trials=settings.trials, seed=seed)
 
 
 def rate(hits: int, count: int) -> str:

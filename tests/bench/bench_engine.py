@@ -26,8 +26,8 @@ STORY = Request((Message("user", "Tell me a long story about a lighthouse."),))
 # The server stays bound: llama.cpp can hang when it is destroyed before its loop has begun.
 BARE = """
 import os, pathlib, sys
-from palaver_llamacpp.backend import _serve
-server = _serve(pathlib.Path(sys.argv[1]), 8192)
+from palaver_llamacpp.server import serve
+server = serve(pathlib.Path(sys.argv[1]), 8192)
 os._exit(0)
 """
 

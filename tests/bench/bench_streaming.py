@@ -20,7 +20,7 @@ from tests.tui.chat_app import chat
 
 from palaver import Delta, GenerationConfig, Request
 
-WORDS = "the quick brown fox jumps over the lazy dog and runs away from all of it ".split()
+WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog", "and", "runs", "away")
 
 
 def mixed(index: int) -> str:

@@ -60,6 +60,23 @@ def test_the_reason_names_the_error_its_text_and_the_line(modules: Path) -> None
     assert next(iter(plugins)).reason == "ValueError: no licence (fixture_line.py line 3)"
 
 
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("None", "returns a list, not NoneType"),
+        ("'abc'", "returns a list, not str"),
+        ("[1]", "subclasses of Task; 1 is none"),
+        ("[type('T', (__import__('palaver').Task,), {'name': 'two words'})]", "a name is one word"),
+    ],
+)
+def test_what_a_hook_returns_is_checked_before_anybody_uses_it(modules: Path, returned: str, said: str) -> None:
+    name = f"returns_{abs(hash(returned))}"
+    plugins = Plugins([plugin(modules, name, f"def palaver_tasks(): return {returned}")])
+    plugins.load()
+    assert said in next(iter(plugins)).reason
+    assert plugins.call("palaver_tasks") == []
+
+
 def test_a_module_with_one_task_class_needs_no_hook(modules: Path) -> None:
     plugins = Plugins([plugin(modules, "seven", GOOD)])
     plugins.load()
@@ -84,7 +101,7 @@ def test_a_plugin_that_is_off_is_not_imported(modules: Path) -> None:
 
 def test_the_index_remembers_what_a_plugin_adds(modules: Path) -> None:
     Plugins([plugin(modules, "kept", GOOD)]).load()
-    assert read_index()["kept 1"] == ("task shout: Say it louder.",)
+    assert read_index()["kept"].adds == ("task shout: Say it louder.",)
 
 
 def test_the_built_in_plugins_come_through_the_entry_points() -> None:

@@ -40,6 +40,7 @@ PUBLIC = [
     "hookimpl",
     "safe_line",
     "safe_text",
+    "task",
 ]
 HOOKS = {
     "palaver_backends": "() -> 'Iterable[Backend]'",

@@ -26,9 +26,11 @@ from palaver import (
     Request,
 )
 from palaver.isolated import IsolatedModel
-from palaver_llamacpp.backend import LlamaCpp, threads
+from palaver_llamacpp.backend import LlamaCpp
 from palaver_llamacpp.catalogue import CATALOGUE, QWEN, SMOLLM2
 from palaver_llamacpp.gguf import NotGGUF, read_header
+from palaver_llamacpp.server import threads
+from palaver_llamacpp.slots import Plan, plan
 
 pytestmark = pytest.mark.model
 

@@ -137,7 +137,9 @@ class PalaverApp(App[None]):
             self.notify("the history is still being opened", markup=False)
         elif not isinstance(self.screen, HistoryScreen):
             self.action_chat()
-            self.push_screen(HistoryScreen(session))
+            if not self.is_screen_installed("history"):  # once: it keeps its place while another screen is shown
+                self.install_screen(HistoryScreen(session), "history")
+            self.push_screen("history")
 
     @on(ChatScreen.HelpWanted)
     def action_help(self) -> None:

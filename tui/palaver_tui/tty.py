@@ -64,7 +64,7 @@ def driver_class() -> type[Driver]:
 
         def run_input_thread(self) -> None:
             """Textual decodes strictly, and one wrong byte ends the app (Textualize/textual#6456)."""
-            vars(linux_driver)["getincrementaldecoder"] = _tolerant
+            linux_driver.__dict__["getincrementaldecoder"] = _tolerant
             try:
                 super().run_input_thread()
             except OSError:  # the terminal was closed: as if its signal had come

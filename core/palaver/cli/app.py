@@ -41,28 +41,28 @@ class Additions:
 def additions() -> Additions:
     """The tasks and commands of the installed plugins; a new one is looked at by a process of its own."""
     from palaver.config import read_settings
-    from palaver.plugins import find, index_key, read_index, refresh_index
+    from palaver.plugins import look, probe
 
     off: tuple[str, ...] = ()
     with contextlib.suppress(PalaverError):  # help must not fail over a comma in the settings
         off = read_settings().plugins_off
-    index = read_index()
-    plugins = [plugin for plugin in find() if plugin.name not in off]
-    if any(index_key(plugin) not in index for plugin in plugins):
-        refresh_index()
-        index = read_index()
-    found: dict[str, dict[str, str]] = {"task": {}, "command": {}}
-    unknown = []
+    plugins = look(off=off)
+    if unknown := [one.found for one in plugins if one.health == "unloaded" and not one.is_known]:
+        probe(unknown)
+        plugins = look(off=off)
+    told_of: dict[str, dict[str, str]] = {"task": {}, "command": {}}
     for plugin in plugins:
-        key = index_key(plugin)
-        if key not in index:
-            unknown.append(plugin.name)
-        for words in index.get(key, ()):
+        if plugin.health != "unloaded":
+            continue
+        whose = "" if plugin.found.is_built_in else f" ({plugin.found.name} {plugin.found.version})"
+        for words in plugin.adds:
             kind, _, rest = words.partition(" ")
             name, _, told = rest.partition(": ")
-            if kind in found and name:
-                found[kind].setdefault(name, told if plugin.distribution == "palaver" else f"{told} ({key})")
-    return Additions(found["task"], found["command"], tuple(unknown))
+            if kind in told_of and name:
+                free = name if name not in told_of[kind] else f"{plugin.found.name}/{name}"
+                told_of[kind][free] = told + whose
+    unknown_names = tuple(one.found.name for one in plugins if one.health == "unloaded" and not one.is_known)
+    return Additions(told_of["task"], told_of["command"], unknown_names)
 
 
 class Palaver(click.Group):
@@ -124,6 +124,19 @@ def plugin_commands(program: Program) -> Mapping[str, click.Command]:
     return group.commands
 
 
+def _enter_safe_mode(context: click.Context) -> None:
+    """Processes that this command starts are to know it too, so the environment says it."""
+    before = os.environ.get("PALAVER_SAFE_MODE")
+    os.environ["PALAVER_SAFE_MODE"] = "1"
+
+    def leave() -> None:
+        os.environ.pop("PALAVER_SAFE_MODE", None)
+        if before is not None:
+            os.environ["PALAVER_SAFE_MODE"] = before
+
+    context.call_on_close(leave)
+
+
 def _holds_text(arguments: Sequence[str]) -> bool:
     return any(not one.startswith("-") or one == "-" for one in arguments)
 
@@ -135,6 +148,14 @@ def _holds_text(arguments: Sequence[str]) -> bool:
     epilog="Without a command: the terminal UI. A task's own help: palaver translate --help",
 )
 @click.version_option(message="palaver %(version)s", package_name="palaver")
+@click.option(
+    "--safe-mode",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, parameter, value: _enter_safe_mode(context) if value else None,
+    help="Use no plugin but those that came with Palaver.",
+)
 @color_option
 @click.pass_context
 def palaver(context: click.Context) -> None:

@@ -207,22 +207,29 @@ def models(*, is_checked: bool) -> Iterator[Finding]:
 def plugins(*, is_checked: bool) -> Iterator[Finding]:
     """What is installed, and with `is_checked` whether it works."""
     from palaver.config import Settings, read_settings
-    from palaver.plugins import Plugins
+    from palaver.plugins import look, probe
 
     try:
         off = read_settings().plugins_off
     except PalaverError:  # told by its own check
         off = Settings().plugins_off
-    found = Plugins(off=off)
+    found = look(off=off)
     if is_checked:
-        found.load()
+        probe([one.found for one in found if one.health in ("unloaded", "broken")])
+        found = look(off=off)
+    said = {"off": ", off", "unloaded": ", works" if is_checked else "", "ok": ", works"}
     for one in found:
         name = f"{one.found.name} {one.found.version}".strip()
         if one.health == "broken":
-            fix = f"{sys.executable} -m pip uninstall {one.found.distribution or one.found.name}"
-            yield Finding("problem", "plugins", f"{name} is broken: {one.reason}", fix)
+            yield Finding(
+                "problem", "plugins", f"{name} is broken: {one.reason}", f"palaver plugins remove {one.found.name}"
+            )
+        elif one.health == "quarantined":
+            yield Finding(
+                "warn", "plugins", f"{name} is set aside: it {one.reason}", f"palaver plugins enable {one.found.name}"
+            )
         else:
-            yield Finding("ok", "plugins", name + {"off": ", off", "unloaded": "", "ok": ", works"}[one.health])
+            yield Finding("ok", "plugins", name + said[one.health])
 
 
 def terminal() -> Iterator[Finding]:

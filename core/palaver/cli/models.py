@@ -69,8 +69,7 @@ def _tasks(info: ModelInfo) -> str:
 
 
 def _size(info: ModelInfo) -> str:
-    size = sum(file.size for file in info.files)
-    return format_size(size) if size else "–"
+    return format_size(info.download_size) if info.download_size else "–"
 
 
 def model_record(registry: Registry, info: ModelInfo) -> Mapping[str, object]:

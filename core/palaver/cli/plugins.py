@@ -1,17 +1,16 @@
-"""`palaver plugins`: what is installed and what it adds, without importing any of it."""
+"""`palaver plugins`: what is installed, what it adds, and whether it is used, without importing any of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import click
 
 from palaver.cli.output import table
-from palaver.cli.program import Program, color_option, json_option
+from palaver.cli.program import Program, color_option, json_option, pass_program
 from palaver.config import Settings, read_settings
-from palaver.errors import UsageError
-from palaver.plugins import Plugin, Plugins, index_key, read_index
+from palaver.errors import UsageError, not_found
+from palaver.plugins import Plugin, find, look, probe
 
 
 @click.group("plugins", invoke_without_command=True)
@@ -34,7 +33,7 @@ def command(context: click.Context, as_json: bool) -> None:
 def list_plugins(context: click.Context, as_json: bool, is_checked: bool) -> None:
     """List plugins by their package metadata; --check imports them, and exits with 1 if one is broken."""
     program = context.ensure_object(Program)
-    plugins = look(program, is_checked=is_checked)
+    plugins = looked(program, is_checked=is_checked)
     if as_json:
         program.output.record({"schema": "palaver.plugins/1", "plugins": [plugin_record(one) for one in plugins]})
     else:
@@ -50,39 +49,99 @@ def list_plugins(context: click.Context, as_json: bool, is_checked: bool) -> Non
         ]
         program.output.show(table(("plugin", "version", "package", "state", "adds"), rows))
         for one in plugins:
-            if one.health == "broken":
+            if one.reason:
                 program.output.talk(f"{one.found.name}: {one.reason}")
     if is_checked and any(one.health == "broken" for one in plugins):
         context.exit(1)
 
 
-def look(program: Program, *, is_checked: bool) -> Sequence[Plugin]:
-    """The installed plugins: as their metadata and the index have them, or imported."""
+@command.command("enable")
+@click.argument("name", shell_complete=lambda context, parameter, begun: _names(begun))
+@pass_program
+def enable_plugin(program: Program, name: str) -> None:
+    """Use a plugin again that was switched off, or set aside after it failed three times."""
+    from palaver.plugins.failures import clear_failures
+    from palaver.plugins.index import forget
+    from palaver.plugins.switch import switch
+
+    if name not in read_settings().plugins_off:
+        _installed(name)
+    clear_failures(name)
+    forget(name)
+    switch(name, is_on=True)
+    program.output.talk(f"{name} is used from the next command on.")
+
+
+@command.command("disable")
+@click.argument("name", shell_complete=lambda context, parameter, begun: _names(begun))
+@pass_program
+def disable_plugin(program: Program, name: str) -> None:
+    """Import a plugin no more, in whatever version it is installed, until it is enabled."""
+    from palaver.plugins.switch import switch
+
+    _installed(name)
+    was_on = switch(name, is_on=False)
+    program.output.talk(f"{name} is off." if was_on else f"{name} was off already.")
+
+
+@command.command("info")
+@click.argument("name", shell_complete=lambda context, parameter, begun: _names(begun))
+@json_option
+@color_option
+@pass_program
+def plugin_info(program: Program, name: str, as_json: bool) -> None:
+    """Show all that is known about one plugin, without importing it."""
+    _installed(name)
+    plugin = next(one for one in looked(program) if one.found.name == name)
+    if as_json:
+        program.output.record({"schema": "palaver.plugin/1", **plugin_record(plugin)})
+        return
+    found = plugin.found
+    rows = [
+        ("plugin", found.name),
+        ("package", f"{found.distribution} {found.version}"),
+        ("module", found.module),
+        ("state", _state(plugin)),
+        *([("reason", plugin.reason)] if plugin.reason else []),
+        *([("import", f"{1000 * plugin.import_seconds:.0f} ms")] if plugin.import_seconds else []),
+        *(("adds" if index == 0 else "", words) for index, words in enumerate(plugin.adds)),
+    ]
+    for head, text in rows:
+        program.output.show(f"{head:<8} {text}")
+
+
+def _installed(name: str) -> None:
+    known = [one.name for one in find()]
+    if name not in known:
+        raise not_found("plugin", name, known, fix="palaver plugins list")
+
+
+def _names(begun: str) -> list[str]:
+    return [one.name for one in find() if one.name.startswith(begun)]
+
+
+def looked(program: Program, *, is_checked: bool = False) -> list[Plugin]:
+    """The installed plugins as their metadata and the index have them; with `is_checked` each imported by a process."""
     settings = Settings()
     try:
         settings = read_settings()
     except UsageError as error:  # what is installed can be told without the settings
         program.output.warn(error.message)
-    plugins = Plugins(off=settings.plugins_off)
-    if is_checked:
-        plugins.load()
-        return list(plugins)
-    index = read_index()
-    return [_remembered(one, index.get(index_key(one.found), ())) for one in plugins]
-
-
-def _remembered(plugin: Plugin, words: tuple[str, ...]) -> Plugin:
-    """The plugin as it was when it was last imported."""
-    if plugin.health == "unloaded" and words and words[0].startswith("broken "):
-        return replace(plugin, health="broken", reason=words[0].removeprefix("broken "))
-    return replace(plugin, adds=words)
+    plugins = look(off=settings.plugins_off)
+    if not is_checked:
+        return plugins
+    probe([one.found for one in plugins if one.health in ("unloaded", "broken")])
+    return [
+        replace(one, health="ok") if one.health == "unloaded" and one.is_known else one
+        for one in look(off=settings.plugins_off)
+    ]
 
 
 def _state(plugin: Plugin) -> str:
     if plugin.health == "ok":
         return f"ok, {1000 * plugin.import_seconds:.0f} ms"
     if plugin.health == "unloaded":
-        return "installed" if plugin.adds else "not used yet"
+        return "installed" if plugin.is_known else "not used yet"
     return plugin.health
 
 

@@ -1,5 +1,6 @@
 """Every turn of every conversation in one SQLite file: write it safely, find it again, take it elsewhere."""
 
+from palaver.store.evaluations import Answered, Given, GoodOutput, Promoted, Result, StoredDataset
 from palaver.store.export import FORMATS, export_turns
 from palaver.store.filter import Filter, parse_filter
 from palaver.store.history import Store
@@ -9,12 +10,18 @@ from palaver.store.sqlite import Error, sqlite_version
 __all__ = [
     "FORMATS",
     "STATUSES",
+    "Answered",
     "Error",
     "Filter",
+    "Given",
+    "GoodOutput",
+    "Promoted",
     "Reference",
+    "Result",
     "Run",
     "Status",
     "Store",
+    "StoredDataset",
     "Turn",
     "TurnLine",
     "TurnStart",

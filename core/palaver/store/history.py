@@ -15,9 +15,10 @@ from palaver.errors import StoreError
 from palaver.metric import Score
 from palaver.model import Generation
 from palaver.paths import private_dir
-from palaver.store import migrations, process, reads, writes
+from palaver.store import evaluations, migrations, process, reads, writes
+from palaver.store.evaluations import Answered, Given, Promoted, Result, StoredDataset
 from palaver.store.filter import EVERYTHING, Filter
-from palaver.store.rows import ORIGINS, RUN_KINDS, STATUSES, Run, Turn, TurnLine, TurnStart
+from palaver.store.rows import ORIGINS, RUN_KINDS, STATUSES, Run, Turn, TurnLine, TurnStart, request_key
 from palaver.store.sqlite import Connection, Error, connect, explain, snapshot
 from palaver.store.writer import Writer
 
@@ -83,10 +84,10 @@ class Store:
 
     # -- the journal of a turn
 
-    def begin_run(self, kind: str, title: str = "") -> int:
-        """A new run; `kind` is `chat`, `task` or `eval`."""
+    def begin_run(self, kind: str, title: str = "", *, plan: Mapping[str, object] | None = None) -> int:
+        """A new run; `kind` is `chat`, `task` or `eval`. The plan is what an evaluation is resumed by."""
         _check("kind of run", kind, RUN_KINDS)
-        return self._write(lambda db: writes.begin_run(db, kind, title))
+        return self._write(lambda db: writes.begin_run(db, kind, title, plan or {}))
 
     def begin_turn(self, start: TurnStart) -> int:
         """Record a question before it is asked, so that a crash leaves a trace."""
@@ -117,6 +118,57 @@ class Store:
             return 0
         return self._write(writes.mark_orphans)
 
+    # -- evaluations
+
+    def add_answers(self, answers: Sequence[Answered]) -> Future[list[int | None]]:
+        """Write finished turns in one piece, without waiting for the disk; of an example answered before, nothing.
+
+        The future has the new ids when they are on the disk; None stands for what was there already.
+        """
+        return self._writer.submit(lambda db: evaluations.add_answers(db, answers, self._owner, _palaver_version()))
+
+    def answered(self, run_id: int) -> set[tuple[str, int]]:
+        """Example ids and epochs that a run has answered."""
+        return self._read(lambda db: evaluations.answered(db, run_id))
+
+    def finish_run(self, run_id: int) -> None:
+        """Note that an evaluation is complete."""
+        self._write(lambda db: evaluations.finish_run(db, run_id))
+
+    def forget_failed(self, run_id: int) -> int:
+        """Remove the failed rows of a run, which are then missing from it; how many."""
+        return self._write(lambda db: evaluations.forget_failed(db, run_id))
+
+    def given(self, start: TurnStart) -> Given | None:
+        """What the same weights answered to the same request before, in a chat or in a batch."""
+        if not start.model_digest:
+            return None
+        return self._read(lambda db: evaluations.given(db, request_key(start), start.model_digest))
+
+    def results(self, run_id: int) -> list[Result]:
+        """What an evaluation has of each example."""
+        return self._read(lambda db: evaluations.results(db, run_id))
+
+    def add_dataset(self, name: str, task: str, source: str, items: Sequence[Promoted]) -> None:
+        """Keep examples under a name.
+
+        Raises:
+            BadInput: there is one of that name.
+        """
+        self._write(lambda db: evaluations.add_dataset(db, name, task, source, items))
+
+    def datasets(self) -> list[StoredDataset]:
+        """All data sets, without their examples."""
+        return self._read(evaluations.datasets)
+
+    def dataset(self, name: str) -> StoredDataset:
+        """One data set with its examples.
+
+        Raises:
+            NotFound: with the nearest names.
+        """
+        return self._read(lambda db: evaluations.dataset(db, name))
+
     # -- what people add
 
     def add_references(self, turn_id: int, texts: Sequence[str], *, origin: str = "written", author: str = "") -> None:
@@ -134,6 +186,10 @@ class Store:
     def add_scores(self, turn_id: int, scores: Sequence[Score]) -> None:
         """Add scores of the turn's output against its references of now, the main one first."""
         self._write(lambda db: writes.add_scores(db, turn_id, scores))
+
+    def add_many_scores(self, scores: Sequence[tuple[int, Sequence[Score]]]) -> Future[None]:
+        """The same for many turns in one piece, without waiting for the disk."""
+        return self._writer.submit(lambda db: writes.add_many_scores(db, scores))
 
     def rate(self, turn_id: int, rating: int | None) -> None:
         """1 to 5 stars, or None to take them back."""
@@ -170,6 +226,14 @@ class Store:
     def run_turns(self, run_id: int) -> list[Turn]:
         """The turns of a run, in the order they were made."""
         return self._read(lambda db: reads.run_turns(db, run_id))
+
+    def run(self, run_id: int) -> Run:
+        """One run.
+
+        Raises:
+            NotFound: no such run.
+        """
+        return self._read(lambda db: reads.run(db, run_id))
 
     def runs(self, *, kind: str | None = None, before: int | None = None, limit: int = 50) -> list[Run]:
         """The newest runs, older than `before`."""

@@ -17,7 +17,7 @@ from palaver.store.sqlite import Connection, Error, connect, connect_read_only, 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-VERSION = 2
+VERSION = 3
 """What `user_version` says of a file that is up to date."""
 
 APPLICATION_ID = 0x50414C56
@@ -36,7 +36,13 @@ def m002_search_text(db: Database) -> None:
         db.execute(statement)
 
 
-MIGRATIONS = (m001_record_turns, m002_search_text)
+def m003_evaluate(db: Database) -> None:
+    """An evaluation answers each example of a data set once; what was answered before need not be asked again."""
+    for statement in _EVALUATE:
+        db.execute(statement)
+
+
+MIGRATIONS = (m001_record_turns, m002_search_text, m003_evaluate)
 
 # The small columns come first: a row is read from the front, and what a list shows must not lie behind a long text.
 _RECORD_TURNS = (
@@ -153,6 +159,39 @@ _SEARCH_TEXT = (
         SELECT new.id, new.input_text, new.output, new.reference_text, new.note WHERE new.status != 'running';
     END""",
     "INSERT INTO turns_fts (turns_fts) VALUES ('rebuild')",
+)
+
+_EVALUATE = (
+    # All that is needed to do the same again, or the rest of it.
+    "ALTER TABLE runs ADD COLUMN plan TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE runs ADD COLUMN finished REAL",
+    "ALTER TABLE turns ADD COLUMN example_id TEXT",
+    "ALTER TABLE turns ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0",
+    # Not a foreign key: that an answer was reused stays true when the turn that gave it is deleted.
+    "ALTER TABLE turns ADD COLUMN cached_from INTEGER",
+    "ALTER TABLE turns ADD COLUMN request_key TEXT NOT NULL DEFAULT ''",
+    # Whatever is tried again after whatever crash, an example has one final row.
+    "CREATE UNIQUE INDEX turns_once ON turns (run_id, example_id, epoch) WHERE example_id IS NOT NULL",
+    "CREATE INDEX turns_by_request ON turns (request_key) WHERE request_key != ''",
+    """CREATE TABLE datasets (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+        task TEXT NOT NULL COLLATE NOCASE,
+        source TEXT NOT NULL,
+        created REAL NOT NULL
+    ) STRICT""",
+    # The texts are copies: a promoted example stays what it was, whatever becomes of the turn.
+    """CREATE TABLE dataset_items (
+        dataset_id INTEGER NOT NULL REFERENCES datasets (id) ON DELETE CASCADE,
+        example_id TEXT NOT NULL,
+        turn_id INTEGER,
+        model TEXT NOT NULL,
+        created REAL NOT NULL,
+        inputs TEXT NOT NULL,
+        refs TEXT NOT NULL,
+        language TEXT NOT NULL,
+        PRIMARY KEY (dataset_id, example_id)
+    ) STRICT""",
 )
 
 

@@ -193,11 +193,33 @@ def chunks(connection: Connection, query: Filter) -> Iterator[list[int]]:
 def runs(connection: Connection, *, kind: str | None, before: int | None, limit: int) -> list[Run]:
     """The newest runs."""
     rows = connection.execute(
-        "SELECT id, kind, title, created, (SELECT count(*) FROM turns t WHERE t.run_id = runs.id) AS turns FROM runs "
-        "WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3",
+        f"{_RUN} WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3",
         (kind, before, limit),
     ).fetchall()
-    return [Run(row["id"], row["kind"], row["title"], row["created"], row["turns"]) for row in rows]
+    return [_run(row) for row in rows]
+
+
+def run(connection: Connection, run_id: int) -> Run:
+    """One run.
+
+    Raises:
+        NotFound: no such run.
+    """
+    row = connection.execute(f"{_RUN} WHERE id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no run {run_id} in history.", fix="palaver compare", code="run_not_found")
+    return _run(row)
+
+
+_RUN = (
+    "SELECT id, kind, title, created, plan, finished, "
+    "(SELECT count(*) FROM turns t WHERE t.run_id = runs.id) AS turns FROM runs"
+)
+
+
+def _run(row: Row) -> Run:
+    plan = json.loads(row["plan"])
+    return Run(row["id"], row["kind"], row["title"], row["created"], row["turns"], plan, row["finished"])
 
 
 def run_turns(connection: Connection, run_id: int) -> list[Turn]:

@@ -43,6 +43,12 @@ class TurnStart:
     parent_id: int | None = None
     """The turn that this one was forked or repeated from."""
     language: str = ""
+    example_id: str | None = None
+    """Of the data set that the run evaluates; each run answers it once per epoch."""
+    epoch: int = 0
+    """Which repetition with another seed, from 0."""
+    cached_from: int | None = None
+    """The turn whose output was taken over instead of asking the model again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,9 @@ class Turn:
     """1 to 5."""
     note: str
     tags: tuple[str, ...]
+    example_id: str | None = None
+    epoch: int = 0
+    cached_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,10 @@ class Run:
     created: float
     """Unix time."""
     turns: int
+    plan: Mapping[str, object] = field(default_factory=dict)
+    """Of an evaluation: task, model, data set, all that it takes to resume it."""
+    finished: float | None = None
+    """Unix time."""
 
 
 def clean(text: str) -> str:
@@ -167,6 +180,14 @@ def _plain(value: object) -> object:
 def config_to_json(config: GenerationConfig) -> str:
     """The decoding parameters as a column holds them."""
     return to_json(asdict(config))
+
+
+def request_key(start: TurnStart) -> str:
+    """A name for what was asked and how: the same key to the same weights gives the same greedy answer."""
+    # Baselines and other models made for one task read the inputs, the others the prompt.
+    asked = [start.task, start.model_ref, start.options, start.inputs, start.language]
+    sent = [[one.role, one.content] for one in start.prompt]
+    return hashlib.sha256(to_json([asked, sent, asdict(start.config)]).encode()).hexdigest()[:24]
 
 
 def reference_set(texts: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from palaver.errors import NotFound
 from palaver.metric import Score
@@ -17,29 +17,50 @@ from palaver.store.rows import (
     config_to_json,
     finite,
     reference_set,
+    request_key,
     score_columns,
     to_json,
 )
 from palaver.store.sqlite import Connection, Row
 
+Column = str | int | float | None
+"""What a column holds."""
 
-def begin_run(connection: Connection, kind: str, title: str) -> int:
+
+def begin_run(connection: Connection, kind: str, title: str, plan: Mapping[str, object]) -> int:
     """The id of a new run."""
-    return _insert(connection, "runs", {"kind": kind, "title": clean(title), "created": time.time()})
+    columns: Mapping[str, Column] = {
+        "kind": kind,
+        "title": clean(title),
+        "created": time.time(),
+        "plan": to_json(plan),
+    }
+    return _insert(connection, "runs", columns)
 
 
 def begin_turn(connection: Connection, start: TurnStart, owner: process.Owner, palaver_version: str) -> int:
     """The id of a new row with status `running`, which says whose it is."""
-    if connection.execute("SELECT 1 FROM runs WHERE id = ?", (start.run_id,)).fetchone() is None:
-        raise NotFound(f"There is no run {start.run_id} in history.", code="run_not_found")
+    check_run(connection, start.run_id)
     if start.parent_id is not None:
         _turn(connection, start.parent_id)
     now = time.time()
-    columns: dict[str, str | int | float | None] = {
+    return _insert(connection, "turns", start_columns(start, owner, palaver_version) | {"created": now, "touched": now})
+
+
+def check_run(connection: Connection, run_id: int) -> None:
+    """
+    Raises:
+        NotFound: no such run.
+    """
+    if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is None:
+        raise NotFound(f"There is no run {run_id} in history.", code="run_not_found")
+
+
+def start_columns(start: TurnStart, owner: process.Owner, palaver_version: str) -> dict[str, Column]:
+    """What the row of a turn holds before it is answered, but for the time."""
+    return {
         "run_id": start.run_id,
         "parent_id": start.parent_id,
-        "created": now,
-        "touched": now,
         "status": "running",
         "task": clean(start.task),
         "model": clean(start.model),
@@ -58,8 +79,11 @@ def begin_turn(connection: Connection, start: TurnStart, owner: process.Owner, p
         "inputs": to_json(start.inputs),
         "input_text": clean(start.input_text),
         "prompt": to_json([{"role": one.role, "content": one.content} for one in start.prompt]),
+        "example_id": None if start.example_id is None else clean(start.example_id),
+        "epoch": start.epoch,
+        "cached_from": start.cached_from,
+        "request_key": request_key(start),
     }
-    return _insert(connection, "turns", columns)
 
 
 def draft(connection: Connection, turn_id: int, text: str) -> None:
@@ -110,7 +134,7 @@ def add_references(connection: Connection, turn_id: int, texts: Sequence[str], o
     known = {row["text"] for row in _active(connection, turn_id)}
     for text in dict.fromkeys(map(clean, texts)):
         if text not in known:
-            columns: dict[str, str | int | float | None] = {
+            columns: Mapping[str, Column] = {
                 "turn_id": turn_id,
                 "text": text,
                 "origin": origin,
@@ -152,14 +176,25 @@ def _active(connection: Connection, turn_id: int) -> list[Row]:
 def add_scores(connection: Connection, turn_id: int, scores: Sequence[Score]) -> None:
     """Scores of the output as it is against the references as they are; none is added twice."""
     turn = _turn(connection, turn_id)
-    scored = hashlib.sha256(turn["output"].encode()).hexdigest()[:16]
+    insert_scores(connection, turn_id, turn["output"], turn["reference_set"], scores)
+
+
+def insert_scores(connection: Connection, turn_id: int, output: str, references: str, scores: Sequence[Score]) -> None:
+    """Scores of `output` against the reference set of that name."""
+    scored = hashlib.sha256(output.encode()).hexdigest()[:16]
     for position, score in enumerate(scores):
         connection.execute(
             "INSERT INTO scores (turn_id, position, reference_set, output_hash, created, metric, title, value, "
             "signature, n, stats, corpus_signature, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT DO NOTHING",
-            (turn_id, position, turn["reference_set"], scored, time.time(), *score_columns(score)),
+            (turn_id, position, references, scored, time.time(), *score_columns(score)),
         )
+
+
+def add_many_scores(connection: Connection, scores: Sequence[tuple[int, Sequence[Score]]]) -> None:
+    """Scores of many turns."""
+    for turn_id, found in scores:
+        add_scores(connection, turn_id, found)
 
 
 def rate(connection: Connection, turn_id: int, rating: int | None) -> None:
@@ -236,7 +271,8 @@ def _turn(connection: Connection, turn_id: int) -> Row:
     return row
 
 
-def _insert(connection: Connection, table: str, columns: dict[str, str | int | float | None]) -> int:
+def _insert(connection: Connection, table: str, columns: Mapping[str, Column]) -> int:
+    """The id of a new row."""
     marks = ", ".join("?" * len(columns))
     cursor = connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values()))
     return int(cursor.lastrowid or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -21,12 +21,13 @@ from textual.widgets import Input
 from palaver.command import read_text
 from palaver.errors import NotFound, PalaverError, UsageError
 from palaver.session import Session
-from palaver.store import STATUSES, Filter, parse_filter
+from palaver.store import Filter, parse_filter
 from palaver.terminal import safe_line
-from palaver_tui.screens.turn_export import ENDINGS, export
+from palaver_tui.screens.history_words import ASKED, HALF, HINTS, IN, MEANT, NOT_IN, completions, in_full, scored
+from palaver_tui.screens.turn_export import export
 from palaver_tui.screens.turn_rows import LAYOUTS, table_row, trends, turn_detail
 from palaver_tui.widgets.filter_box import FilterBox, Question
-from palaver_tui.widgets.footer import Footer, Hint
+from palaver_tui.widgets.footer import Footer
 from palaver_tui.widgets.header import Header
 from palaver_tui.widgets.table import Table
 from palaver_tui.widgets.text import Text, styled
@@ -44,7 +45,6 @@ REST_SECONDS = 0.04
 """A turn is read in full when the cursor rests on it for so long; less than a key repeats."""
 
 Asked = Literal["", "reference", "note", "export"]
-_ASKED = {"reference": "reference for #{}", "note": "note on #{}", "export": "export to"}
 
 
 class HistoryScreen(Screen[None]):
@@ -91,7 +91,7 @@ class HistoryScreen(Screen[None]):
             yield Question(id="ask-row")
             yield Text(id="said", classes="-empty")
             yield Text(id="command")
-        yield Footer(_HINTS)
+        yield Footer(HINTS)
 
     def on_mount(self) -> None:
         self._table.focus()
@@ -116,7 +116,7 @@ class HistoryScreen(Screen[None]):
     def _query(self) -> Filter:
         """The filter without the turns that are deleted but could still come back."""
         gone = [turn for turns in self._deleted for turn in turns]
-        return self._filter.and_where(_NOT_IN, json.dumps(gone)) if gone else self._filter
+        return self._filter.and_where(NOT_IN, json.dumps(gone)) if gone else self._filter
 
     @property
     def command(self) -> str:
@@ -141,9 +141,11 @@ class HistoryScreen(Screen[None]):
         try:
             total = await asyncio.to_thread(self._store.count)
             found = await asyncio.to_thread(partial(self._store.count, query, limit=COUNTED))
-            newest = await asyncio.to_thread(partial(self._store.page, _scored(query), limit=TREND_TURNS))
+            newest = await asyncio.to_thread(partial(self._store.page, scored(query), limit=TREND_TURNS))
         except PalaverError as error:
             self._say(str(error), "$error")
+            return
+        if not self.is_attached:  # the screen was left while this counted
             return
         most = "+" if found >= COUNTED else ""
         self.query_one(Header).state = f"{total:,} turn{'' if total == 1 else 's'} · {self._store.path.name}"
@@ -177,7 +179,7 @@ class HistoryScreen(Screen[None]):
 
     @on(Table.Failed)
     def _say_failure(self, event: Table.Failed) -> None:
-        self._say(_in_full(event.error), "$error")
+        self._say(in_full(event.error), "$error")
 
     @on(Table.Marked)
     def _count_marks(self) -> None:
@@ -226,7 +228,7 @@ class HistoryScreen(Screen[None]):
     @work(exclusive=True, group="typing")
     async def _apply_soon(self) -> None:
         await asyncio.sleep(TYPING_SECONDS)
-        if not self.query_one(FilterBox).value.endswith(_HALF):
+        if not self.query_one(FilterBox).value.endswith(HALF):
             self._apply()
 
     @on(Input.Submitted, "#filter")
@@ -252,7 +254,7 @@ class HistoryScreen(Screen[None]):
     @work(group="learn")
     async def _learn(self) -> None:
         """What tab completes: keys and values, read once and off the loop."""
-        words = await asyncio.to_thread(_completions, self._session)
+        words = await asyncio.to_thread(completions, self._session)
         self.query_one(FilterBox).know(words)
 
     # Asking for one line of text
@@ -276,7 +278,7 @@ class HistoryScreen(Screen[None]):
         self._asked, self._asked_of = what, turn_id
         self._say("")
         self.add_class("-asking")
-        self.query_one(Question).ask(_ASKED[what].format(turn_id), value, _MEANT[what])
+        self.query_one(Question).ask(ASKED[what].format(turn_id), value, MEANT[what])
 
     def _stop_asking(self) -> None:
         self._asked = ""
@@ -292,7 +294,7 @@ class HistoryScreen(Screen[None]):
             self._change(turn_id, lambda: self._note(turn_id, text.strip()))
         elif self._asked == "export":
             marks = self._table.marks
-            chosen = Filter().and_where(_IN, json.dumps(sorted(marks))) if marks else self._query
+            chosen = Filter().and_where(IN, json.dumps(sorted(marks))) if marks else self._query
             self._change(turn_id, lambda: export(self._store, chosen, text))
 
     def _add_reference(self, turn_id: int, text: str) -> str:
@@ -312,7 +314,7 @@ class HistoryScreen(Screen[None]):
                 said = await asyncio.to_thread(change)
                 lines = await asyncio.to_thread(self._store.lines, [turn_id])
             except PalaverError as error:
-                self._say(_in_full(error), "$error")
+                self._say(in_full(error), "$error")
                 return
             except Exception as error:  # a metric plugin may raise anything at all
                 self._say(f"A metric broke: {type(error).__name__}: {error}", "$error")
@@ -389,44 +391,3 @@ class HistoryScreen(Screen[None]):
             self._table.focus()
         else:
             self.app.pop_screen()
-
-
-_HALF = (":", "<", ">", "=", "-", '"')
-"""What ends like this is still being typed."""
-_NOT_IN = "t.id NOT IN (SELECT value FROM json_each(?))"
-_IN = "t.id IN (SELECT value FROM json_each(?))"
-_HINTS = (
-    Hint("/", "filter", 1),
-    Hint("enter", "open", 2),
-    Hint("r", "reference", 3),
-    Hint("1–5", "rate", 5),
-    Hint("a", "note", 6),
-    Hint("e", "export", 7),
-    Hint("esc", "back", 4),
-    Hint("F1", "help", 8),
-)
-_MEANT = {
-    "reference": "the answer you would have wanted, or @file; enter scores, esc leaves",
-    "note": "enter keeps it, empty removes it",
-    "export": f"a file ending in {ENDINGS}",
-}
-
-
-def _scored(query: Filter) -> Filter:
-    scored = parse_filter("has:score")
-    return query.and_where(scored.where[0])
-
-
-def _in_full(error: PalaverError) -> str:
-    return f"! {error}" + (f" Fix: {error.fix}" if error.fix else "")
-
-
-def _completions(session: Session) -> Sequence[str]:
-    keys = ("task:", "model:", "plugin:", "tag:", "is:", "has:", "since:", "until:", "rating>")
-    values = [f"task:{name}" for name in session.registry.tasks()]
-    values += [f"model:{info.name}" for info in session.registry.models()]
-    values += [f"is:{status}" for status in STATUSES]
-    values += [f"has:{what}" for what in ("ref", "score", "rating", "note", "tag", "error")]
-    values += [f"since:{ago}" for ago in ("today", "yesterday", "24h", "7d")]
-    values += [f"{name.lower()}<" for name in session.registry.metrics()]
-    return [*keys, *values]

@@ -44,8 +44,10 @@ def details(turn: Turn) -> list[tuple[str, str]]:
 
 def speed(turn: Turn) -> str:
     """`38 tok/s` where tokens were counted, else `0.84 s`."""
-    if turn.output_tokens and turn.seconds and turn.seconds > 0.1:
-        return f"{turn.output_tokens / turn.seconds:.0f} tok/s"
+    # Reading the prompt and loading the weights are not writing: counted from the first token on.
+    writing = (turn.seconds or 0.0) - (turn.first_token_seconds or 0.0)
+    if turn.output_tokens and turn.output_tokens > 1 and writing > 0.1:
+        return f"{(turn.output_tokens - 1) / writing:.0f} tok/s"
     return format_seconds(turn.seconds)
 
 

@@ -8,11 +8,12 @@ import time
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.widget import AwaitMount
 
 from palaver_tui.widgets.text import Text, plain
 
 CARET = "▍"
-CUT = 2_500
+CUT = 600
 """Characters of the open block from which on it is cut at a line's end."""
 PLAIN = 20_000
 """Characters of an open block, or of a whole answer, that are still laid out as Markdown."""
@@ -33,7 +34,12 @@ class Answer(Vertical):
         """About how many words were fed."""
         self._text = ""
         self._open = ""
+        self._arriving = ""
+        """Finished text whose Markdown is still being made: the tail shows it until then, so that nothing blinks."""
         self._is_plain = False
+        self._is_writing = False
+        self._holds_tail = False
+        """The tail shows the end of the answer, and not marked or frozen text."""
         self._tail = Text(CARET, classes="tail")
         self._tail.display = False
         self._rest_until = 0.0
@@ -60,14 +66,14 @@ class Answer(Vertical):
         if not self.is_mounted or time.monotonic() < self._rest_until:
             return
         began = time.monotonic()
-        cut = cut_at(self._open)
-        if len(self._text) > PLAIN:
-            self._is_plain = True
+        cut = last_break(self._open) if self._is_plain else cut_at(self._open)
         if cut:
             done, self._open = self._open[:cut], self._open[cut:]
+            # What is too long for Markdown has lost its beginning to plain text: so is the rest of it.
+            self._is_plain = self._is_plain or is_long(done) or len(self._text) > PLAIN
             self._settle(done)
-        self._tail.display = True
-        self._tail.show(plain(self._open.strip("\n") + CARET))
+        self._is_writing = self._holds_tail = True
+        self._draw_tail()
         # A block that is costly to lay out is laid out less often: keys come first.
         self._rest_until = time.monotonic() + 4 * (time.monotonic() - began)
 
@@ -83,26 +89,34 @@ class Answer(Vertical):
         else:
             self._show_anew(text)
         self._text = text
-        self._tail.display = False
+        self._is_writing, self._holds_tail = False, True
+        self._draw_tail()
 
     def show(self, content: Content) -> None:
         """Show marked or frozen text instead of the Markdown."""
         self.remove_children(".block")
+        self._is_writing = self._holds_tail = False
         self._tail.show(content)
         self._tail.display = True
 
     def restore(self) -> None:
         """Show the Markdown again."""
+        self._holds_tail = True
         self._show_anew(self._text)
-        self._tail.display = False
+        self._draw_tail()
 
     def freeze(self) -> None:
         """Show the answer as one plain text, which costs next to nothing to keep."""
         self.show(plain(self._text))
 
+    def _draw_tail(self) -> None:
+        rest = (self._arriving + self._open).strip("\n")
+        self._tail.display = self._is_writing or bool(rest)
+        self._tail.show(plain(rest + CARET * self._is_writing))
+
     def _show_anew(self, text: str) -> None:
         self.remove_children(".block")
-        self._open, self._is_plain = "", is_long(text)
+        self._open, self._arriving, self._is_plain = "", "", is_long(text)
         if text.strip():
             self._settle(text)
 
@@ -115,7 +129,16 @@ class Answer(Vertical):
         else:
             from palaver_tui.widgets.document import Document  # a Markdown parser: paid by the first answer
 
-            self.mount(Document(done, classes="block"), before=self._tail)
+            self._arriving += done
+            made = self.mount(Document(done, classes="block"), before=self._tail)
+            self.call_later(self._arrived, made, done)
+
+    async def _arrived(self, made: AwaitMount, done: str) -> None:
+        """The Markdown is laid out: the tail lets go of its text."""
+        await made
+        self._arriving = self._arriving.removeprefix(done)
+        if self._holds_tail:
+            self._draw_tail()
 
 
 def is_long(text: str) -> bool:
@@ -127,7 +150,7 @@ def cut_at(text: str) -> int:
     """Where the finished part of a growing text ends: 0 while nothing is finished.
 
     At the last blank line outside a fence; past CUT characters at the last line's end outside a fence or a table; past
-    PLAIN characters anywhere between two lines, or words.
+    PLAIN characters or BLOCKS lines anywhere between two lines, or words.
     """
     outside = text
     fences = list(_FENCE.finditer(text))
@@ -144,6 +167,9 @@ def cut_at(text: str) -> int:
         before = outside[:line].rpartition("\n")[2]
         if line > 0 and "|" not in before and not any(start <= line < end for start, end in inner):
             return line + 1
-    if len(text) > PLAIN:
-        return max(text.rfind("\n"), text.rfind(" ")) + 1
-    return 0
+    return last_break(text) if is_long(text) else 0
+
+
+def last_break(text: str) -> int:
+    """Behind the last line end, or else the last space, of a text that is long enough to be cut; else 0."""
+    return 0 if len(text) < CUT else max(text.rfind("\n"), 0 if "\n" in text else text.rfind(" ")) + 1

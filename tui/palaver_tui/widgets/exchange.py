@@ -101,7 +101,6 @@ class Exchange(Vertical, can_focus=True):
                 yield self._details
             yield self._speed
 
-
     @property
     def output(self) -> str:
         """The answer so far."""

@@ -1,0 +1,263 @@
+"""Where a data set's requests are answered: in this process, or by several model processes at once.
+
+An executor knows models and requests, and neither tasks, metrics nor history. Whatever happens to a worker, each
+request gets exactly one prediction, and only the requests that ended a worker twice are given up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from palaver.errors import PalaverError
+from palaver.model import FinishReason, Generation, GenerationConfig, Model, ModelInfo, Request
+
+DEATHS = 2
+"""Worker deaths after which a request is no longer tried."""
+
+_DEADLY = ("model_died", "model_silent", "engine_gone")
+"""Codes of the errors that a worker leaves when it ends in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Which model answers, and how; values only, so that it can be sent anywhere."""
+
+    model: ModelInfo
+    module: str
+    """Of the plugin that has the model's backend, for processes that load it themselves."""
+    config: GenerationConfig
+    batch: int = 16
+    """Requests that are given to the model at once; it may answer them side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request and the name that its prediction comes back under."""
+
+    key: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What came of a request."""
+
+    key: str
+    generation: Generation
+    code: str = ""
+    """Of the error, where the generation has one."""
+
+
+class Executor(Protocol):
+    """What answers many requests."""
+
+    def map(self, job: Job, asked: Iterable[Asked], cancel: threading.Event) -> Iterator[Prediction]:
+        """One prediction for each request, as they are done. When `cancel` is set, open requests get none.
+
+        Raises:
+            PalaverError: the model cannot be loaded.
+        """
+        ...
+
+
+class Inline:
+    """Answers with a model that is given, in this thread."""
+
+    def __init__(self, load: Callable[[ModelInfo], Model]) -> None:
+        self._load = load
+
+    def map(self, job: Job, asked: Iterable[Asked], cancel: threading.Event) -> Iterator[Prediction]:
+        """Batch after batch. See `Executor`."""
+        model = self._load(job.model)
+        _make_ready(model, cancel)
+        rest = iter(asked)
+        while not cancel.is_set() and (batch := list(itertools.islice(rest, job.batch))):
+            yield from answer_batch(model, batch, job.config, cancel)
+
+
+@dataclass(slots=True)
+class _Round:
+    """What a stream has said of each request so far."""
+
+    pieces: list[list[str]]
+    first: dict[int, float] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
+
+
+def answer_batch(
+    model: Model, batch: Sequence[Asked], config: GenerationConfig, cancel: threading.Event
+) -> Iterator[Prediction]:
+    """All of a batch, whatever one request does to the model: what did not end is asked again, one by one."""
+    deaths = [0] * len(batch)
+    open_ = list(range(len(batch)))
+    together = True
+    while open_ and not cancel.is_set():
+        tried = list(open_) if together else open_[:1]
+        error: PalaverError | None = None
+        try:
+            for place, found in _stream(model, [batch[one].request for one in tried], config, cancel):
+                index = tried[place]
+                open_.remove(index)
+                if found.finish_reason != "cancelled":
+                    yield Prediction(batch[index].key, found, "model_failed" if found.error else "")
+        except PalaverError as failed:
+            error = failed
+        except Exception as bug:  # a model plugin may raise anything at all
+            error = PalaverError(f"{model.info.name} broke: {type(bug).__name__}: {bug}.", code="model_broke")
+        if cancel.is_set():
+            return
+        left = [one for one in tried if one in open_]
+        if error is None and left:
+            error = PalaverError(f"{model.info.name} stopped without finishing its answer.", code="model_silent")
+        if error is not None and left:
+            yield from _blame(left, error, deaths, open_, batch, together)
+        together = False
+
+
+def _blame(
+    left: Sequence[int],
+    error: PalaverError,
+    deaths: list[int],
+    open_: list[int],
+    batch: Sequence[Asked],
+    together: bool,
+) -> Iterator[Prediction]:
+    """Give up a request that was asked alone, for a death only the second time; of a batch nobody knows who it was."""
+    is_death = error.code in _DEADLY
+    for index in left:
+        deaths[index] += is_death
+        alone = not together or len(left) == 1
+        if deaths[index] >= DEATHS or (alone and not is_death):
+            open_.remove(index)
+            said = str(error) if not is_death else f"{error} Given up after {DEATHS} times."
+            yield Prediction(batch[index].key, Generation("", "error", error=said), error.code)
+
+
+def _stream(
+    model: Model, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
+) -> Iterator[tuple[int, Generation]]:
+    """The generations of one call, each as soon as it is whole, with its place."""
+    start = time.perf_counter()
+    now = _Round([[] for _ in requests])
+    tokens: dict[int, tuple[int | None, int | None]] = {}
+    for delta in model.stream(requests, config, cancel):
+        place = delta.request
+        if place in now.done or not 0 <= place < len(requests):
+            continue
+        if delta.text:
+            now.first.setdefault(place, time.perf_counter() - start)
+            now.pieces[place].append(delta.text)
+        before = tokens.get(place, (None, None))
+        tokens[place] = (
+            delta.prompt_tokens if delta.prompt_tokens is not None else before[0],
+            delta.output_tokens if delta.output_tokens is not None else before[1],
+        )
+        if delta.finish_reason is not None:
+            now.done.add(place)
+            reason: FinishReason = delta.finish_reason
+            error = (delta.error or "The model stopped with an error.") if reason == "error" else ""
+            seconds = time.perf_counter() - start
+            text = "".join(now.pieces[place])
+            yield place, Generation(text, reason, *tokens[place], now.first.get(place), seconds, error)
+
+
+def _make_ready(model: Model, cancel: threading.Event) -> None:
+    """Load the weights, where that can be told from answering: a model that cannot load fails once, not per example."""
+    load = getattr(model, "load", None)
+    if callable(load):
+        load(cancel)
+
+
+class LocalProcesses:
+    """Answers with `count` processes on this machine, each with the model in it."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.pids: list[int | None] = []
+        """Of the workers that were last seen alive."""
+
+    def map(self, job: Job, asked: Iterable[Asked], cancel: threading.Event) -> Iterator[Prediction]:
+        """Each worker takes the next batch when it is done with one. See `Executor`."""
+        from palaver import paths
+        from palaver.isolated import IsolatedModel  # pulls subprocess: paid by whoever runs several
+
+        logs = paths.state_dir() / "logs"
+        models = [IsolatedModel(job.model, module=job.module, log=logs / f"worker-{n}.log") for n in range(self.count)]
+        batches, done = _Batches(asked, job.batch), queue.Queue[Prediction | BaseException | None](job.batch * 4)
+        stop = threading.Event()  # the generator was left: nobody takes the results any more
+        threads = [
+            threading.Thread(target=_work, args=(model, job, batches, done, _Either(cancel, stop)), daemon=True)
+            for model in models
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            working = len(threads)
+            while working:
+                found = done.get()
+                self.pids = [model.pid for model in models]
+                if isinstance(found, BaseException):
+                    raise found
+                if found is None:
+                    working -= 1
+                else:
+                    yield found
+        finally:
+            stop.set()
+            for model in models:
+                model.close()
+            _drain(done, threads)
+
+
+class _Either(threading.Event):
+    """Set when one of two events is."""
+
+    def __init__(self, first: threading.Event, second: threading.Event) -> None:
+        super().__init__()
+        self._both = (first, second)
+
+    def is_set(self) -> bool:
+        return any(one.is_set() for one in self._both)
+
+
+class _Batches:
+    """Batches for several threads, read from the input only as they are wanted."""
+
+    def __init__(self, asked: Iterable[Asked], size: int) -> None:
+        self._rest, self._size, self._lock = iter(asked), size, threading.Lock()
+
+    def take(self) -> list[Asked]:
+        with self._lock:
+            return list(itertools.islice(self._rest, self._size))
+
+
+def _work(
+    model: Model,
+    job: Job,
+    batches: _Batches,
+    done: queue.Queue[Prediction | BaseException | None],
+    cancel: threading.Event,
+) -> None:
+    try:
+        _make_ready(model, cancel)
+        while not cancel.is_set() and (batch := batches.take()):
+            for prediction in answer_batch(model, batch, job.config, cancel):
+                done.put(prediction)
+        done.put(None)
+    except BaseException as error:  # the thread that waits for this one raises it
+        done.put(error)
+
+
+def _drain(done: queue.Queue[Prediction | BaseException | None], threads: Sequence[threading.Thread]) -> None:
+    """Let threads that wait for room in the queue end."""
+    while any(thread.is_alive() for thread in threads):
+        try:
+            done.get(timeout=0.05)
+        except queue.Empty:
+            continue

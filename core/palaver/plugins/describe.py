@@ -1,0 +1,18 @@
+"""An exception in one line, with the culprit's own line."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+_OURS = str(Path(__file__).parent)
+
+
+def describe(error: BaseException) -> str:
+    """An exception's name, what it says, and where in the plugin it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [one for one in frames if not one.filename.startswith(("<frozen", _OURS))]
+    where = f" ({Path(outside[-1].filename).name} line {outside[-1].lineno})" if outside else ""
+    text = " ".join(str(error).split())
+    said = f": {text}" if text else ""
+    return f"{type(error).__name__}{said}{where}"

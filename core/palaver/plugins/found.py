@@ -1,0 +1,96 @@
+"""What the metadata of installed packages tells about plugins; nothing of them is imported here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+GROUP = "palaver"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An installed plugin as its package metadata tells it."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    fault: str = ""
+    """What is wrong with the metadata itself."""
+
+    @property
+    def is_built_in(self) -> bool:
+        """It came with Palaver."""
+        return self.distribution == "palaver"
+
+
+def find() -> list[Found]:
+    """Installed plugins from metadata alone: the built-in ones, then the others, each sorted by name.
+
+    Of two distributions that give one name, the second is called `distribution/name`. Built-in ones come first, so
+    that nobody takes a name from them.
+    """
+    taken: dict[str, Found] = {}
+    for one in sorted(_points(), key=lambda point: (not point.is_built_in, point.name, point.module)):
+        same = taken.get(one.name)
+        if same is None:
+            taken[one.name] = one
+        elif (same.module, same.distribution) != (one.module, one.distribution):
+            # Else it is one package seen twice on the path, as editable installs can be.
+            name = f"{one.distribution}/{one.name}"
+            taken[name] = Found(name, one.module, one.distribution, one.version, one.fault)
+    return list(taken.values())
+
+
+def _points() -> Iterator[Found]:
+    # `importlib.metadata.entry_points` raises for all when the file of one package does not parse.
+    for dist in importlib.metadata.distributions():
+        try:
+            text = dist.read_text("entry_points.txt") or ""
+        except (OSError, UnicodeDecodeError):
+            continue
+        if f"[{GROUP}]" not in text.replace(" ", ""):
+            continue
+        name, version = _identity(dist)
+        try:
+            points = [point for point in dist.entry_points if point.group == GROUP]
+        except Exception as error:  # the file may hold anything at all
+            yield Found(name, "", name, version, f"its entry_points.txt cannot be read: {error}")
+            continue
+        for point in points:
+            yield Found(point.name, point.value, name, version)
+
+
+def _identity(dist: importlib.metadata.Distribution) -> tuple[str, str]:
+    try:
+        metadata = dist.metadata
+        return str(metadata["Name"] or "unnamed"), str(metadata["Version"] or "0")
+    except Exception:  # the file may hold anything at all
+        return "unnamed", "0"
+
+
+def stamp(found: Found) -> str:
+    """What changes when the files of a plugin do: where its module is, and when its newest file was written."""
+    top = found.module.partition(".")[0].partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(top) if top else None  # a top-level name: nothing is imported
+        origin = spec.origin if spec else None
+        if spec is None or origin is None:
+            return ""
+        if spec.submodule_search_locations is None:
+            return f"{origin} {Path(origin).stat().st_mtime_ns}"
+        with os.scandir(Path(origin).parent) as files:
+            newest = max(one.stat().st_mtime_ns for one in files if one.name.endswith(".py"))
+        return f"{origin} {newest}"
+    except (OSError, ValueError, ImportError, AttributeError):
+        return ""
+
+
+def is_safe_mode() -> bool:
+    """Whether only what came with Palaver is to be used: `palaver --safe-mode`, or $PALAVER_SAFE_MODE."""
+    return os.environ.get("PALAVER_SAFE_MODE", "") not in ("", "0")

@@ -1,0 +1,91 @@
+"""A growing answer is cut where a block has ended, and a very long one stays cheap."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.tui.chat_app import chat
+
+from palaver import Delta, GenerationConfig, Request
+from palaver_tui.widgets.answer import BLOCKS, CUT, PLAIN, Answer, cut_at
+from palaver_tui.widgets.document import Document
+from palaver_tui.widgets.text import Text
+
+
+@pytest.mark.parametrize(
+    ("text", "settled"),
+    [
+        ("one line", ""),
+        ("one\n\ntwo", "one\n\n"),
+        ("one\n\ntwo\n\nthr", "one\n\ntwo\n\n"),
+        ("one\n\n```\ncode\n\nmore", "one\n\n"),  # the fence is open: its blank lines end nothing
+        ("```\na\n\nb\n```\n\nafter", "```\na\n\nb\n```\n\n"),
+        ("```\na\n\nb\n```\nafter", ""),
+        ("~~~\na\n\nb", ""),
+        ("- item\n" * 2, ""),
+    ],
+)
+def test_it_is_cut_at_the_last_blank_line_outside_a_fence(text: str, settled: str) -> None:
+    assert text[: cut_at(text)] == settled
+
+
+def test_a_long_list_is_cut_at_a_line_but_a_table_and_a_fence_are_not() -> None:
+    assert cut_at("- item\n" * (CUT // 7 + 1)) == 7 * (CUT // 7 + 1)
+    assert cut_at("| a | b |\n" * (CUT // 10 + 1)) == 0
+    assert cut_at("```\n" + "code\n" * (CUT // 5 + 1)) == 0 or CUT // 5 + 1 > BLOCKS
+
+
+def test_what_is_too_long_for_markdown_is_cut_anywhere() -> None:
+    assert cut_at("word " * (PLAIN // 5 + 1)) > PLAIN - 5
+    assert cut_at("| a |\n" * (BLOCKS + 1)) == 6 * (BLOCKS + 1)
+
+
+SHAPES = {
+    "mixed": "# Title\n\nSome *text* here.\n\n- one\n- two\n\n```python\nx = 1\n\ny = 2\n```\n\nThe end.",
+    "list": "- item of a list\n" * 300,
+    "table": "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 300,
+    "fence": "```\n" + "line of code\n" * 400 + "```\n",
+    "paragraph": "word " * 5000,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_nothing_of_a_streamed_answer_is_lost_or_doubled(tmp_path: Path, shape: str) -> None:
+    text = SHAPES[shape]
+
+    def script(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        step = max(7, len(text) // 400)
+        for start in range(0, len(text), step):
+            time.sleep(0.002)
+            yield Delta(text[start : start + step])
+        yield Delta(finish_reason="stop")
+
+    async with chat(tmp_path, script, size=(100, 30)) as talk:
+        exchange = await talk.ask("Go")
+        assert talk.store.turn(1).output == text.strip()
+        parts = []
+        for block in exchange.query_one(Answer).query(".block"):
+            parts.append(block._markdown if isinstance(block, Document) else str(block.content))  # type: ignore[attr-defined]
+        assert "".join("".join(parts).split()) == "".join(text.split())
+
+
+async def test_a_hundred_thousand_characters_keep_the_keys_alive(tmp_path: Path) -> None:
+    """E4: many paragraphs at once; a key is answered while they come, and after."""
+
+    def script(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        for number in range(5000):
+            yield Delta(f"Paragraph {number}.\n\n")
+        yield Delta(finish_reason="stop")
+
+    async with chat(tmp_path, script) as talk:
+        await talk.send("Go")
+        await talk.pilot.press("x")
+        assert talk.screen.prompt.text == "x"
+        await talk.until(lambda: talk.screen.running is None)
+        # As Markdown this would be 5000 widgets.
+        assert len(talk.exchanges[-1].query("*")) < 200
+        assert talk.exchanges[-1].query(Text)

@@ -1,0 +1,54 @@
+"""What the History screen says and completes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from palaver.errors import PalaverError
+from palaver.session import Session
+from palaver.store import STATUSES, Filter, parse_filter
+from palaver_tui.screens.turn_export import ENDINGS
+from palaver_tui.widgets.footer import Hint
+
+ASKED = {"reference": "reference for #{}", "note": "note on #{}", "export": "export to"}
+HALF = (":", "<", ">", "=", "-", '"')
+"""What ends like this is still being typed."""
+NOT_IN = "t.id NOT IN (SELECT value FROM json_each(?))"
+IN = "t.id IN (SELECT value FROM json_each(?))"
+HINTS = (
+    Hint("/", "filter", 1),
+    Hint("enter", "open", 2),
+    Hint("r", "reference", 3),
+    Hint("1–5", "rate", 5),
+    Hint("a", "note", 6),
+    Hint("e", "export", 7),
+    Hint("esc", "back", 4),
+    Hint("F1", "help", 8),
+)
+MEANT = {
+    "reference": "the answer you would have wanted, or @file; enter scores, esc leaves",
+    "note": "enter keeps it, empty removes it",
+    "export": f"a file ending in {ENDINGS}",
+}
+
+
+def scored(query: Filter) -> Filter:
+    """The turns of `query` that have a score."""
+    return query.and_where(parse_filter("has:score").where[0])
+
+
+def in_full(error: PalaverError) -> str:
+    """An error with its remedy, on one line."""
+    return f"! {error}" + (f" Fix: {error.fix}" if error.fix else "")
+
+
+def completions(session: Session) -> Sequence[str]:
+    """What tab completes in the filter box."""
+    keys = ("task:", "model:", "plugin:", "tag:", "is:", "has:", "since:", "until:", "rating>")
+    values = [f"task:{name}" for name in session.registry.tasks()]
+    values += [f"model:{info.name}" for info in session.registry.models()]
+    values += [f"is:{status}" for status in STATUSES]
+    values += [f"has:{what}" for what in ("ref", "score", "rating", "note", "tag", "error")]
+    values += [f"since:{ago}" for ago in ("today", "yesterday", "24h", "7d")]
+    values += [f"{name.lower()}<" for name in session.registry.metrics()]
+    return [*keys, *values]
