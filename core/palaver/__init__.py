@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Part,
         Request,
     )
+    from palaver.passages import split_text
     from palaver.task import Chat, Task, task
     from palaver.terminal import safe_line, safe_text
 
@@ -50,6 +51,7 @@ _HOME = {
         "Backend", "Delta", "FinishReason", "Generation", "GenerationConfig", "Message", "Model", "ModelFile",
         "ModelInfo", "Part", "Request",
     ),
+    "palaver.passages": ("split_text",),
     "palaver.task": ("Chat", "Task", "task"),
     "palaver.terminal": ("safe_line", "safe_text"),
 }  # fmt: skip
@@ -87,6 +89,7 @@ __all__ = [
     "hookimpl",
     "safe_line",
     "safe_text",
+    "split_text",
     "task",
 ]
 

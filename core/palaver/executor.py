@@ -74,10 +74,12 @@ class Inline:
 
     def map(self, job: Job, asked: Iterable[Asked], cancel: threading.Event) -> Iterator[Prediction]:
         """Batch after batch. See `Executor`."""
-        model = self._load(job.model)
-        _make_ready(model, cancel)
         rest = iter(asked)
+        model: Model | None = None
         while not cancel.is_set() and (batch := list(itertools.islice(rest, job.batch))):
+            if model is None:  # where all was answered before, nothing is loaded
+                model = self._load(job.model)
+                _make_ready(model, cancel)
             yield from answer_batch(model, batch, job.config, cancel)
 
 
@@ -170,8 +172,14 @@ def _stream(
 def _make_ready(model: Model, cancel: threading.Event) -> None:
     """Load the weights, where that can be told from answering: a model that cannot load fails once, not per example."""
     load = getattr(model, "load", None)
-    if callable(load):
-        load(cancel)
+    for attempt in range(1, DEATHS + 1):
+        try:
+            if callable(load):
+                load(cancel)
+            return
+        except PalaverError as error:
+            if error.code not in _DEADLY or attempt == DEATHS:
+                raise
 
 
 class LocalProcesses:
@@ -216,7 +224,7 @@ class LocalProcesses:
 
 
 class _Either(threading.Event):
-    """Set when one of two events is."""
+    """Set when one of two events is; for those who look, not for those who wait."""
 
     def __init__(self, first: threading.Event, second: threading.Event) -> None:
         super().__init__()

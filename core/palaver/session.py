@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from palaver.errors import BadInput, PalaverError, PluginFailed
+from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.generate import generate
 from palaver.metric import Metric, Score
@@ -42,6 +42,8 @@ class Started:
     model: ModelInfo
     forgotten: int = 0
     """Earlier messages of the conversation that no longer fit the model's window."""
+    notice: str = ""
+    """What the user should know of how the model reads the input: `split in 3 chunks`. It comes with a second call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,13 @@ class Session:
         said = self._remembered(ask.task, info, config, request)
         sent = replace(request, messages=(*said, *request.messages))
         turn_id = self._begin(ask, example, info, config, sent)
-        on_start(Started(turn_id, info, forgotten=len(self._said) - len(said) if isinstance(ask.task, Chat) else 0))
-        return self._answer(ask, example, info, sent, config, turn_id, cancel, on_text)
+        started = Started(turn_id, info, forgotten=len(self._said) - len(said) if isinstance(ask.task, Chat) else 0)
+        on_start(started)
+
+        def on_split(count: int) -> None:
+            on_start(replace(started, notice=f"split in {count} chunks"))
+
+        return self._answer(ask, example, info, sent, config, turn_id, cancel, on_text, on_split)
 
     def fail(self, ask: Ask, error: PalaverError) -> Outcome:
         """Record a question that could not even be asked."""
@@ -233,12 +240,22 @@ class Session:
         turn_id: int,
         cancel: threading.Event,
         on_text: Callable[[str], None],
+        on_split: Callable[[int], None],
     ) -> Outcome:
         journal = _Journal(self.store, turn_id, on_text)
         generation, error, digest = Generation("", "error"), None, info.digest
+        merged: str | None = None
         try:
             model = self.registry.model(info.name)
-            generation = generate(model, sent, config, cancel, journal.add)
+            try:
+                generation = generate(model, sent, config, cancel, journal.add)
+            except ContextExceeded as refusal:
+                from palaver.long import answer_in_parts  # paid by whoever has a long text
+
+                found = answer_in_parts(
+                    ask.task, example, model, config, cancel, refusal, on_split=on_split, on_text=journal.add
+                )
+                generation, merged = found.generation, found.answer
             digest = model.info.digest
             self.registry.plugins.praise(f"backend {info.backend}")
             if generation.finish_reason == "error":
@@ -250,7 +267,9 @@ class Session:
             error = PluginFailed(f"{info.name} broke: {type(bug).__name__}: {bug}.", fix="palaver doctor")
         raw = generation.text or journal.text
         output = raw.strip()
-        if error is None:
+        if error is None and merged is not None:
+            output = merged
+        elif error is None:
             try:
                 output = ask.task.parse(raw, example)
                 self.registry.plugins.praise(ask.task)

@@ -7,7 +7,7 @@ import inspect
 import itertools
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints, overload
@@ -59,6 +59,18 @@ class Task:
     def prepare(self, example: Example) -> Example:
         """The example with what the options say about it, such as the language of the output."""
         return example
+
+    def chunks(self, example: Example, limit: int) -> Sequence[Example]:
+        """The example in parts of at most `limit` characters, for a model whose window is too short for the whole.
+
+        Fewer than two: this task cannot be split, and the user hears that the input is too long. `palaver.split_text`
+        cuts a text between its paragraphs, sentences or words.
+        """
+        return ()
+
+    def merge(self, answers: Sequence[str], example: Example) -> str | Example:
+        """What the answers to all chunks come to, in their order: the answer itself, or an example to ask about."""
+        return "\n\n".join(answers)
 
     def ask(self, instruction: str, text: str, *, example: Example | None = None) -> Request:
         """A request with the instruction as the system message and the text as the user's."""

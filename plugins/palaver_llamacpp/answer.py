@@ -90,4 +90,3 @@ def _error(info: ModelInfo, error: Mapping[str, object]) -> ContextExceeded | Mo
             fix="Shorten the input, or use a model with a longer context.",
         )
     return ModelFailed(f"{info.name} failed: {' '.join(str(error.get('message', error)).split())}")
-

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from palaver import ContextExceeded, Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownload, Request
+from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownload, Request
 from palaver_llamacpp.gguf import NotGGUF, read_header
 from palaver_llamacpp.server import Server, serve
 from palaver_llamacpp.slots import Plan, answer_together, most_tokens, plan

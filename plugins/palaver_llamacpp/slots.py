@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from palaver import Delta, GenerationConfig, ModelInfo, Request
 from palaver_llamacpp.answer import Reader, body
@@ -78,7 +79,7 @@ def answer_together(
                 return
             try:
                 if not (cancel.is_set() or gone.is_set()):
-                    server.handle_chat_completions(body(request, config), lambda chunk, at=index: hear(at, chunk))
+                    server.handle_chat_completions(body(request, config), partial(hear, index))
                 heard.put((index, None))
             except BaseException as error:  # carried to the thread that waits
                 heard.put((index, error))

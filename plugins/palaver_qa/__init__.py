@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from palaver import Example, GenerationConfig, Request, Task
+from palaver import Example, GenerationConfig, Request, Task, split_text
 
 NO_ANSWER = "no answer"
 """What a model is asked to write when the text does not answer; parsed to the empty string, as SQuAD 2.0 has it."""
@@ -34,3 +36,14 @@ class AnswerQuestion(Task):
     def parse(self, output: str, example: Example) -> str:
         answer = _PREFIX.sub("", output.strip(), count=1).partition("\n")[0].strip().strip("\"'“”").strip()
         return "" if answer.casefold().rstrip(".!") == NO_ANSWER else answer
+
+    def chunks(self, example: Example, limit: int) -> Sequence[Example]:
+        room = max(limit - len(example["question"]), limit // 2)
+        pieces = split_text(example["context"], room)
+        return [replace(example, inputs={**example.inputs, "context": piece}) for piece in pieces]
+
+    def merge(self, answers: Sequence[str], example: Example) -> str:
+        """The answer that most parts gave, of two the earlier one; nothing where no part has one."""
+        found = [answer for answer in answers if answer]
+        counts = Counter(answer.casefold() for answer in found)
+        return max(found, key=lambda answer: counts[answer.casefold()], default="")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from palaver import Example, GenerationConfig, Request, Task
+from palaver import Example, GenerationConfig, Request, Task, split_text
 
 # Small models announce what they do; the summary begins after it.
 _PREAMBLE = re.compile(
@@ -38,3 +39,10 @@ class Summarize(Task):
 
     def parse(self, output: str, example: Example) -> str:
         return _PREAMBLE.sub("", output.strip(), count=1)
+
+    def chunks(self, example: Example, limit: int) -> Sequence[Example]:
+        return [replace(example, inputs={"text": piece}) for piece in split_text(example["text"], limit)]
+
+    def merge(self, answers: Sequence[str], example: Example) -> Example:
+        """The summaries of the parts, to be summarized."""
+        return replace(example, inputs={"text": "\n\n".join(filter(None, answers))})

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.core.installed import Site
 
 SHOUT = Path(__file__).parents[2] / "docs/examples/palaver-shout/palaver_shout.py"

@@ -86,13 +86,60 @@ def test_greedy_gives_the_same_twice_and_a_seed_repeats_a_sample(model: Isolated
     assert first == again != other
 
 
-def test_several_requests_of_one_call_are_told_apart(model: IsolatedModel) -> None:
-    deltas = ask(model, "Say hello.", "Write one sentence about the sea.")
-    assert [(one.request, one.finish_reason is not None) for one in deltas if one.finish_reason] == [
-        (0, True),
-        (1, True),
-    ]
-    assert text_of(deltas, 1) == text_of(ask(model, "Write one sentence about the sea."))
+QUESTIONS = (
+    "Say hello.",
+    "Write one sentence about the sea.",
+    "Name three animals.",
+    "What is bread?",
+    "Count to ten.",
+)
+
+
+def test_several_requests_are_answered_side_by_side_and_told_apart(model: IsolatedModel) -> None:
+    deltas = ask(model, *QUESTIONS)
+    ends = {one.request: one for one in deltas if one.finish_reason}
+    assert sorted(ends) == [0, 1, 2, 3, 4]
+    assert all(one.finish_reason in ("stop", "length") and one.output_tokens for one in ends.values())
+    first_end = next(n for n, one in enumerate(deltas) if one.finish_reason)
+    assert len({one.request for one in deltas[:first_end]}) > 1, "they take turns"
+    # Greedy, one at a time: the same but where a near tie falls otherwise. Twelve tokens in, that is rare.
+    same = [text_of(deltas, n) == text_of(ask(model, text)) for n, text in enumerate(QUESTIONS)]
+    assert sum(same) >= 4
+
+
+def test_a_request_too_long_for_a_slot_is_answered_alone_and_the_others_together(model: IsolatedModel) -> None:
+    deltas = ask(model, "Say hello.", "one two three " * 500, "What is bread?")  # 7,000 bytes: no second window fits
+    assert {one.request for one in deltas if one.finish_reason} == {0, 1, 2}
+    assert [one.request for one in deltas if one.finish_reason][-1] == 1
+
+
+def test_one_cancel_ends_all_open_requests(model: IsolatedModel) -> None:
+    model.load()
+    cancel = threading.Event()
+    stories = [Request((Message("user", f"Tell me a very long story about {what}."),)) for what in "abcdefghijk"]
+    stream = model.stream(stories, GenerationConfig(max_new_tokens=300), cancel)
+    next(stream)
+    begun = time.monotonic()
+    cancel.set()
+    rest = list(stream)
+    assert time.monotonic() - begun < 0.2 + 0.2
+    assert sorted(one.request for one in rest if one.finish_reason == "cancelled") == list(range(len(stories)))
+    assert text_of(ask(model, "hello"))  # whether the child had to be replaced or not
+
+
+@pytest.mark.parametrize(
+    ("longest", "context", "expected"),
+    [
+        (100, 8192, Plan(8, 512)),  # never more than eight, however short
+        (1024, 8192, Plan(8, 1024)),
+        (1025, 8192, Plan(4, 2048)),
+        (4096, 8192, Plan(2, 4096)),
+        (4097, 8192, None),  # the next window is 8,192: one of them is no batch
+        (100, 512, None),
+    ],
+)
+def test_slots_share_the_length_of_one_window(longest: int, context: int, expected: Plan | None) -> None:
+    assert plan(longest, context) == expected
 
 
 def test_what_is_known_after_loading(model: IsolatedModel) -> None:

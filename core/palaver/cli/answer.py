@@ -231,6 +231,7 @@ class Live:
         is_marked = bool(ask.example.references) and is_capable(sys.stdout)
         self.is_streaming = not is_silent and is_plain and not is_marked and is_terminal(sys.stdout)
         self.has_shown = False
+        self._output = program.output
         self._progress = Progress(program.output)
         self._model = ""
         self._started = self._drawn = time.monotonic()
@@ -238,8 +239,11 @@ class Live:
         self._held = ""
 
     def start(self, started: Started) -> None:
-        """The model is being asked."""
+        """The model is being asked; once more where the input had to be split."""
         self._model = started.model.name
+        if started.notice:
+            self._progress.clear()
+            self._output.talk(f"{self._model} · the text is longer than its window: {started.notice}")
         if not self.is_streaming:
             self._progress.show(f"{self._model} · reading")
 

@@ -110,6 +110,21 @@ def plugin_info(program: Program, name: str, as_json: bool) -> None:
         program.output.show(f"{head:<8} {text}")
 
 
+@command.command("check")
+@click.argument("target", default="", metavar="[NAME|FOLDER]")
+@click.option("--no-packaging", "is_unpackaged", is_flag=True, help="Build and install no wheel.")
+@json_option
+@color_option
+@click.pass_context
+def check_plugin(context: click.Context, target: str, is_unpackaged: bool, as_json: bool) -> None:
+    """Check a plugin against the contract: an installed one, or a project's folder. Exits with 1 if it fails."""
+    from palaver.cli.plugin_check import check_plugins
+
+    program = context.ensure_object(Program)
+    if not check_plugins(program, target, as_json=as_json, is_packaged=not is_unpackaged):
+        context.exit(1)
+
+
 def _installed(name: str) -> None:
     known = [one.name for one in find()]
     if name not in known:

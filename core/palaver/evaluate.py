@@ -1,0 +1,416 @@
+"""A data set over a model: each example answered once, written when it is done, scored, and resumed where it stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field, fields, replace
+
+from palaver.data import Dataset
+from palaver.errors import BadInput, ModelFailed, PalaverError, PluginFailed
+from palaver.example import Example
+from palaver.executor import Asked, Executor, Inline, Job, Prediction
+from palaver.metric import Metric, Score
+from palaver.model import FinishReason, Generation, GenerationConfig, ModelInfo, Request
+from palaver.registry import Registry
+from palaver.sources import good_outputs
+from palaver.store import Answered, Run, Status, Store, TurnStart
+from palaver.tally import CorpusScore, Tally
+from palaver.task import Task
+
+HOPELESS = 20
+"""Failures in a row, with no success before, after which an evaluation ends."""
+
+_STATUS: dict[FinishReason, Status] = {
+    "stop": "complete",
+    "length": "truncated",
+    "cancelled": "cancelled",
+    "error": "failed",
+}
+
+_PENDING = 200
+"""Answers that may be on their way to the disk; more would only fill the memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that it takes to do an evaluation again, or the rest of it; recorded with the run."""
+
+    task: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    model: str
+    config: Mapping[str, str] = field(default_factory=dict)
+    """Decoding parameters as they were given."""
+    dataset: str
+    """Its source: see `palaver.sources`."""
+    name: str
+    """Of the data set, as shown."""
+    digest: str
+    """Of the data set's content."""
+    references: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Which column is which, where the user said so."""
+    metrics: tuple[str, ...] = ()
+    """Empty leaves them to the task."""
+    limit: int | None = None
+    """The first so many examples."""
+    repeat: int = 1
+    """Times that each example is answered, with the seed counted up."""
+    n: int = 0
+    """Examples, repetitions not counted."""
+    bad: int = 0
+    """Records of the data set that could not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an evaluation is."""
+
+    run_id: int
+    model: str
+    total: int
+    tally: Tally
+    """Live: it goes on growing."""
+    rate: float | None
+    """Answers a second in this session, cached ones not counted."""
+    left: float | None
+    """Seconds, at this rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an evaluation found."""
+
+    run_id: int
+    plan: Plan
+    model: str
+    digest: str
+    """Of the model."""
+    total: int
+    """Answers that belong to a complete run."""
+    ended: Mapping[str, int]
+    """Answers by status; only `complete` ones are in the scores."""
+    cached: int
+    output_tokens: int
+    seconds: float
+    """That the model took for the answers of this run, all sessions together."""
+    scores: tuple[CorpusScore, ...]
+    errors: tuple[tuple[str, str], ...]
+    """Example and reason of the failed answers."""
+    is_complete: bool
+
+    def score(self, metric: str) -> CorpusScore | None:
+        """The score of that metric, where there is one."""
+        return next((one for one in self.scores if one.score.metric == metric), None)
+
+
+def plan_of(run: Run) -> Plan:
+    """The plan of a run.
+
+    Raises:
+        BadInput: the run is no evaluation.
+    """
+    if run.kind != "eval" or not run.plan:
+        raise BadInput(f"Run {run.id} is no evaluation.", fix="palaver compare", code="not_an_evaluation")
+    known = {one.name for one in fields(Plan)}
+    values = {key: tuple(one) if isinstance(one, list) else one for key, one in run.plan.items() if key in known}
+    return Plan(**values)  # type: ignore[arg-type]
+
+
+def begin(store: Store, plan: Plan) -> int:
+    """The run of a plan, written before anything is asked."""
+    return store.begin_run("eval", f"{plan.task} · {plan.name} · {plan.model}", plan=asdict(plan))
+
+
+class Evaluation:
+    """One run: begun by `begin`, and any number of times resumed."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        run_id: int,
+        dataset: Dataset,
+        *,
+        executor: Executor | None = None,
+        is_cached: bool = True,
+    ) -> None:
+        """
+        Raises:
+            BadInput: the data set is not the one that the run was begun with.
+        """
+        self.registry, self.store, self.run_id, self.dataset = registry, store, run_id, dataset
+        self.plan = plan_of(store.run(run_id))
+        if dataset.digest != self.plan.digest:
+            raise BadInput(
+                f"{dataset.name} has changed since run {run_id} began; its answers would not go together.",
+                fix="evaluate anew, without --resume",
+                code="dataset_changed",
+            )
+        self.task = registry.task(self.plan.task)(**self.plan.options)
+        self.info = registry.choose(self.task.name, self.plan.model)
+        self._config = registry.config(self.task, self.plan.config)
+        self._executor = executor or Inline(lambda info: registry.model(info.name))
+        self._is_cached = is_cached
+        self._examples = dataset.examples[: self.plan.limit]
+        self._tally = Tally(self.plan.repeat)
+        self._log = _Log(store)
+        self._started = time.monotonic()
+        self._asked = self._fresh = 0
+        self._failed_in_a_row = 0
+
+    @property
+    def total(self) -> int:
+        """Answers of the complete run."""
+        return len(self._examples) * self.plan.repeat
+
+    def run(self, cancel: threading.Event, on_progress: Callable[[Progress], None] = lambda progress: None) -> Report:
+        """Answer what is missing. Blocks; what is done is on the disk when this returns, also when it raises.
+
+        Raises:
+            PalaverError: the model cannot be loaded, or every answer fails.
+        """
+        missing = self._resume()
+        self._started = time.monotonic()
+        try:
+            for epoch in range(self.plan.repeat):
+                todo = [one for one in self._examples if (one.id, epoch) in missing]
+                if todo and not cancel.is_set():
+                    self._run_epoch(epoch, todo, cancel, on_progress)
+        finally:
+            self._log.close()
+        if self._tally.done == self.total:
+            self.store.finish_run(self.run_id)
+        return report(self.registry, self.store, self.run_id)
+
+    def _resume(self) -> set[tuple[str, int]]:
+        for one in self.store.results(self.run_id):
+            self._tally.add((one.example_id, one.epoch), one.status, one.scores, is_cached=True)
+        self._tally.cached = 0
+        done = self.store.answered(self.run_id)
+        return {(one.id, epoch) for one in self._examples for epoch in range(self.plan.repeat)} - done
+
+    def _run_epoch(
+        self, epoch: int, todo: Sequence[Example], cancel: threading.Event, on_progress: Callable[[Progress], None]
+    ) -> None:
+        config = replace(self._config, seed=(self._config.seed + epoch) % 2**32)
+        info = self._known(cancel)
+        waiting: dict[str, _Prepared] = {}
+        ready: deque[tuple[_Prepared, Prediction, int | None]] = deque()
+
+        def ask() -> Iterator[Asked]:
+            for example in todo:
+                prepared = self._prepare(example, info, config, epoch)
+                found = self.store.given(prepared.start) if self._is_cached and prepared.request else None
+                if prepared.request is None:
+                    failed = Generation("", "error", error=prepared.error)
+                    ready.append((prepared, Prediction(example.id, failed, "task_failed"), None))
+                elif found is not None:
+                    ready.append((prepared, Prediction(example.id, found.generation), found.turn_id))
+                else:
+                    waiting[example.id] = prepared
+                    yield Asked(example.id, prepared.request)
+
+        def take() -> None:
+            while ready:
+                prepared, prediction, cached_from = ready.popleft()
+                self._finish(prepared, prediction, cached_from)
+                on_progress(self._progress(len(waiting)))
+
+        job = Job(info, self._module(), config)
+        for prediction in self._executor.map(job, ask(), cancel):
+            take()
+            self._finish(waiting.pop(prediction.key), prediction, None)
+            on_progress(self._progress(len(waiting)))
+        take()
+
+    def _known(self, cancel: threading.Event) -> ModelInfo:
+        """The model with its digest: where that is known only after loading, it is loaded."""
+        if self.info.digest or not isinstance(self._executor, Inline):
+            return self.info
+        model = self.registry.model(self.info.name)
+        load = getattr(model, "load", None)
+        if callable(load):
+            load(cancel)
+        return replace(self.info, digest=model.info.digest)
+
+    def _module(self) -> str:
+        for plugin, backends in self.registry.plugins.call("palaver_backends"):
+            if any(one.name == self.info.backend for one in backends):
+                return str(plugin.found.module)
+        return ""
+
+    def _prepare(self, example: Example, info: ModelInfo, config: GenerationConfig, epoch: int) -> _Prepared:
+        request: Request | None = None
+        error = ""
+        try:
+            example = self.task.prepare(example)
+            request = self.task.request(example)
+        except Exception as bug:  # a task plugin may raise anything at all
+            error = str(bug) if isinstance(bug, PalaverError) else str(_culprit(self.task, bug))
+        plugin, version = self.registry.origin(self.task.name)
+        start = TurnStart(
+            run_id=self.run_id,
+            task=self.task.name,
+            model=info.name,
+            model_ref=info.ref,
+            inputs=dict(example.inputs),
+            input_text=(list(example.inputs.values()) or [""])[-1],
+            options=self.task.options(),
+            prompt=request.messages if request else (),
+            config=config,
+            model_digest=info.digest,
+            backend=info.backend,
+            plugin=plugin,
+            plugin_version=version,
+            language=example.language,
+            example_id=example.id,
+            epoch=epoch,
+        )
+        return _Prepared(example, request, start, error)
+
+    def _finish(self, prepared: _Prepared, prediction: Prediction, cached_from: int | None) -> None:
+        """Read, score and write one answer."""
+        generation, example = prediction.generation, prepared.example
+        status: Status = _STATUS[generation.finish_reason]
+        error, output = generation.error, generation.text.strip()
+        if status != "failed":
+            try:
+                output = self.task.parse(generation.text, example)
+            except Exception as bug:  # a task plugin may raise anything at all
+                status, error = "failed", str(_culprit(self.task, bug))
+        scores: tuple[Score, ...] = ()
+        if status != "failed":
+            chosen = metrics_of(self.registry, self.plan, bool(example.references))
+            scores = tuple(score_safely(self.registry, metric, output, example) for metric in chosen)
+        start = replace(prepared.start, cached_from=cached_from)
+        references = good_outputs(example)
+        self._log.add(Answered(start, status, output, generation.text, generation, error, references, scores))
+        key = (example.id, start.epoch)
+        is_cached = cached_from is not None
+        self._tally.add(
+            key,
+            status,
+            scores,
+            is_cached=is_cached,
+            seconds=generation.seconds,
+            output_tokens=generation.output_tokens,
+        )
+        self._fresh += not is_cached
+        self._give_up_if_hopeless(status, error)
+
+    def _give_up_if_hopeless(self, status: Status, error: str) -> None:
+        self._failed_in_a_row = self._failed_in_a_row + 1 if status == "failed" else 0
+        if self._failed_in_a_row == self._fresh == HOPELESS:
+            raise ModelFailed(
+                f"The first {HOPELESS} answers of {self.info.name} all failed: {error}",
+                fix=f"palaver eval --resume {self.run_id} --retry-failed",
+                code="all_failed",
+            )
+
+    def _progress(self, waiting: int) -> Progress:
+        seconds = time.monotonic() - self._started
+        rate = self._fresh / seconds if self._fresh and seconds > 0 else None
+        left = (self.total - self._tally.done) / rate if rate else None
+        return Progress(self.run_id, self.info.name, self.total, self._tally, rate, left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An example on its way to the model."""
+
+    example: Example
+    request: Request | None
+    start: TurnStart
+    error: str = ""
+
+
+class _Log:
+    """Hands answers to the writer of history, one by one; what comes together is committed together."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pending: deque[Future[list[int | None]]] = deque()
+
+    def add(self, answer: Answered) -> None:
+        self._pending.append(self._store.add_answers([answer]))
+        while self._pending and (self._pending[0].done() or len(self._pending) > _PENDING):
+            self._pending.popleft().result()
+
+    def close(self) -> None:
+        """Wait until all of it is on the disk.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        while self._pending:
+            self._pending.popleft().result()
+
+
+def metrics_of(registry: Registry, plan: Plan, with_references: bool) -> list[Metric]:
+    """The metrics that a plan scores by."""
+    return registry.metrics_for(plan.task, with_references, plan.metrics)
+
+
+def score_safely(registry: Registry, metric: Metric, output: str, example: Example) -> Score:
+    """The score of one output; a metric that breaks gives none, with the reason."""
+    try:
+        score = metric.score(output, example)
+    except Exception as bug:  # a metric plugin may raise anything at all; the answer stands
+        registry.plugins.blame(metric, bug)
+        reason = f"the metric broke: {type(bug).__name__}: {bug}"
+        return Score(metric.name, metric.title, None, metric.title, error=reason)
+    registry.plugins.praise(metric)
+    return score
+
+
+def report(registry: Registry, store: Store, run_id: int) -> Report:
+    """What a run has found so far, from history alone.
+
+    Raises:
+        BadInput: the run is no evaluation.
+    """
+    plan = plan_of(store.run(run_id))
+    tally, errors, has_references = Tally(plan.repeat), [], False
+    results = store.results(run_id)
+    for one in results:
+        tally.add(
+            (one.example_id, one.epoch),
+            one.status,
+            one.scores,
+            is_cached=one.is_cached,
+            seconds=one.seconds,
+            output_tokens=one.output_tokens,
+        )
+        has_references = has_references or bool(one.reference_set)
+        if one.status == "failed":
+            errors.append((one.example_id, one.error))
+    named = {score.metric for one in results for score in one.scores}
+    chosen = metrics_of(registry, plan, has_references)
+    # What was added by `palaver rescore` stands after what the plan asked for.
+    chosen += [metric for name, metric in registry.metrics().items() if name in named and metric not in chosen]
+    total = plan.n * plan.repeat
+    digest = store.turn(results[0].turn_id).model_digest if results else ""
+    return Report(
+        run_id=run_id,
+        plan=plan,
+        model=plan.model,
+        digest=digest,
+        total=total,
+        ended=dict(tally.ended),
+        cached=tally.cached,
+        output_tokens=tally.output_tokens,
+        seconds=tally.seconds,
+        scores=tuple(tally.corpus(metric) for metric in chosen),
+        errors=tuple(errors),
+        is_complete=tally.done >= total,
+    )
+
+
+def _culprit(task: Task, error: Exception) -> PluginFailed:
+    from palaver.plugins import describe
+
+    return PluginFailed(f"The plugin of '{task.name}' raised {describe(error)}.", fix="palaver plugins list")
