@@ -76,7 +76,7 @@ def _compare_group(names: Sequence[str], group: Sequence[Column], settings: Sett
     from palaver.significance import swapped
 
     if not group[0].keys:
-        return [_nothing(column) for column in group]
+        return [_nothing(column, "no example was scored for all systems") for column in group]
     stats = np.concatenate([column.stats for column in group], axis=2)  # (S, N, K of all columns)
     ends = np.cumsum([column.stats.shape[2] for column in group])[:-1]
     drawn = np.split(_resampled(stats, settings), ends, axis=2)
@@ -106,9 +106,8 @@ def _resampled(stats: Floats, settings: Settings) -> Floats:
     return drawn
 
 
-def _nothing(column: Column) -> MetricComparison:
+def _nothing(column: Column, reason: str) -> MetricComparison:
     metric = column.metric
-    reason = "no example was scored for all systems"
     return MetricComparison(metric.name, metric.title, metric.higher_is_better, "", 0, (), (), column.dropped, reason)
 
 
@@ -129,6 +128,8 @@ def _whole(names: Sequence[str], test: _Test, pairs: Sequence[Pair]) -> MetricCo
     from palaver.significance import holm
 
     column, metric, n = test.column, test.column.metric, len(test.column.keys)
+    if not all(map(math.isfinite, test.values)):
+        return _nothing(column, "it gives no corpus score")
     # Of all outputs together, so that what only a sum knows (was any text normalised?) holds for all systems.
     everything = test.totals.sum(axis=0).tolist()
     signature = metric.corpus(everything, n * len(names), column.signature).signature

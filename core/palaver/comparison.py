@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from palaver.errors import UsageError
 
 MINIMUM = 50
-"""Examples below which a gate does not decide: with fewer, intervals miss the truth more often than they say."""
+"""Examples below which a gate does not decide: what is rare may be missing, and resampling cannot show it."""
 
 Label = Literal["short", "middle", "long"]
 LABELS: tuple[Label, ...] = get_args(Label)

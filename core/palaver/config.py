@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from palaver.errors import UsageError
-from palaver.paths import config_file
+from palaver.paths import config_file, private_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,55 @@ def read_settings() -> Settings:
         theme=os.environ.get("PALAVER_THEME") or str(table.get("theme", "")),
         plugins_off=tuple(str(name) for name in off),
     )
+
+
+def set_default(model: str, *, task: str = "") -> Path:
+    """Make `model` the default of one task, or of all, in the settings file; every other line stays as it is.
+
+    Raises:
+        UsageError: the file cannot be read or written, or is laid out in a way that a line cannot be added to.
+    """
+    path = config_file()
+    read_settings()  # a file that is no TOML is refused before it is touched
+    before = path.read_text("utf-8") if path.exists() else ""
+    lines, key = before.splitlines(), task or "model"
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
+        key = json.dumps(key, ensure_ascii=False)
+    line = f"{key} = {json.dumps(model, ensure_ascii=False)}"  # TOML's basic strings are written like JSON's
+    first, last = _section(lines, "[models]" if task else "")
+    assigned = re.compile(rf"\s*{re.escape(key)}\s*=[^#]*(#.*)?$")
+    for at in range(first, last):
+        if found := assigned.match(lines[at]):
+            lines[at] = f"{line}  {found[1]}" if found[1] else line
+            break
+    else:
+        new = [line] if first <= len(lines) else ["", "[models]", line]
+        lines[min(first, len(lines)) : min(first, len(lines))] = new
+    after = "\n".join(lines) + "\n"
+    wanted = tomllib.loads(before)
+    (wanted.setdefault("models", {}) if task else wanted)[task or "model"] = model
+    try:
+        is_right = tomllib.loads(after) == wanted
+    except tomllib.TOMLDecodeError:
+        is_right = False
+    if not is_right:
+        raise UsageError(f"{path} is laid out in a way that only you can edit.", fix=f"edit {path}: {line}")
+    try:
+        private_dir(path.parent)
+        draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+        draft.write_text(after, "utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", fix=f"edit {path}: {line}") from error
+    return path
+
+
+def _section(lines: Sequence[str], header: str) -> tuple[int, int]:
+    """First line after the header (of the file, without one) and the line after its end; beyond the file if absent."""
+    begins = [at for at, line in enumerate(lines) if line.lstrip().startswith("[")]
+    if not header:
+        return 0, begins[0] if begins else len(lines)
+    for at in begins:
+        if lines[at].partition("#")[0].strip() == header:
+            return at + 1, next((later for later in begins if later > at), len(lines))
+    return len(lines) + 1, len(lines)

@@ -1,4 +1,4 @@
-"""A data set over a model: each example answered once, written when it is done, scored, and resumed where it stopped."""
+"""A data set over a model: each example answered once, written when it is done, scored; resumed where it stopped."""
 
 from __future__ import annotations
 

@@ -144,8 +144,12 @@ def _blame(
 def _stream(
     model: Model, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
 ) -> Iterator[tuple[int, Generation]]:
-    """The generations of one call, each as soon as it is whole, with its place."""
-    start = time.perf_counter()
+    """The generations of one call, each as soon as it is whole, with its place.
+
+    Their seconds count from the answer before, so that they add up to the time that the model took, however many it
+    answers side by side; the time to the first token counts from the call.
+    """
+    start = since = time.perf_counter()
     now = _Round([[] for _ in requests])
     tokens: dict[int, tuple[int | None, int | None]] = {}
     for delta in model.stream(requests, config, cancel):
@@ -164,9 +168,10 @@ def _stream(
             now.done.add(place)
             reason: FinishReason = delta.finish_reason
             error = (delta.error or "The model stopped with an error.") if reason == "error" else ""
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - since
             text = "".join(now.pieces[place])
             yield place, Generation(text, reason, *tokens[place], now.first.get(place), seconds, error)
+            since = time.perf_counter()  # what the caller did with it is not the model's time
 
 
 def _make_ready(model: Model, cancel: threading.Event) -> None:

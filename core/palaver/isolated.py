@@ -7,6 +7,7 @@ come back from it is ended and replaced before the next answer.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -18,6 +19,9 @@ from palaver import frames, paths
 from palaver.errors import ModelFailed
 from palaver.life import POLL, Life, error_of
 from palaver.model import Delta, GenerationConfig, ModelInfo, Request
+
+IDLE_SECONDS = float(os.environ.get("PALAVER_IDLE_SECONDS") or 120)
+"""How long a child may answer nothing at all while it is asked. A backend that reads for longer sends empty Deltas."""
 
 State = Literal["loading", "ready", "died", "closed"]
 
@@ -39,6 +43,7 @@ class IsolatedModel:
         module: str,
         on_state: Callable[[State], None] | None = None,
         load_timeout: float = 300.0,
+        idle_timeout: float = IDLE_SECONDS,
         log: Path | None = None,
     ) -> None:
         self.log = log or paths.state_dir() / "logs" / f"model-{re.sub(r'[^A-Za-z0-9._-]+', '_', info.name)[:80]}.log"
@@ -46,6 +51,7 @@ class IsolatedModel:
         self._module = module
         self._on_state = on_state or (lambda state: None)
         self._load_timeout = load_timeout
+        self._idle_timeout = idle_timeout
         self._turn = threading.Lock()
         self._change = threading.Lock()
         self._life: Life | None = None
@@ -84,7 +90,8 @@ class IsolatedModel:
         """Answer, from the child. See `Model.stream`.
 
         Raises:
-            ModelFailed: the child died, with how; the next call starts a new one.
+            ModelFailed: the child died, with how, or was ended because it was silent for too long; the next call
+                starts a new one.
         """
         while not self._turn.acquire(timeout=POLL):
             if cancel.is_set():
@@ -120,6 +127,7 @@ class IsolatedModel:
     ) -> Iterator[Delta]:
         pending = dict.fromkeys(range(len(requests)))
         number = life.begin(requests, config)
+        heard = time.monotonic()
         try:
             while pending and not cancel.is_set():
                 frame = life.next_frame(POLL)
@@ -129,6 +137,9 @@ class IsolatedModel:
                     self._tell("died")
                     raise self._died(life, "while it answered")
                 if frame is None:
+                    if time.monotonic() - heard > self._idle_timeout:
+                        self._tell("died")  # below it is told to stop, and ended when it does not
+                        raise self._silent()
                     continue
                 if frame["type"] == "error":
                     raise error_of(frame)
@@ -137,7 +148,9 @@ class IsolatedModel:
                 delta = frames.decode(Delta, frame["delta"])
                 if delta.finish_reason is not None:
                     pending.pop(delta.request, None)
-                yield delta
+                if delta != Delta(request=delta.request):  # else a sign of life, no more
+                    yield delta
+                heard = time.monotonic()  # not before the yield: a slow listener is not the child's fault
             if not pending:
                 life.idle.wait(POLL)  # the child is about to say that it is done
             else:  # cancelled or closed
@@ -214,6 +227,13 @@ class IsolatedModel:
                 self._life = None
         life.process.stop()
         self._tell("died")
+
+    def _silent(self) -> ModelFailed:
+        return ModelFailed(
+            f"{self._info.name} answered nothing for {self._idle_timeout:.0f} seconds and was ended.",
+            fix="Ask again: it starts anew by itself. PALAVER_IDLE_SECONDS lets it think for longer.",
+            code="model_stuck",
+        )
 
     def _died(self, life: Life, when: str) -> ModelFailed:
         return ModelFailed(

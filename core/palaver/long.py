@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 from palaver.errors import ContextExceeded
 from palaver.example import Example
 from palaver.generate import generate
 from palaver.model import Generation, GenerationConfig, Model
 from palaver.task import Task
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _CHARACTERS_A_TOKEN = 3
 """A first guess on the safe side for text; parts that are still too long are halved."""
@@ -32,18 +36,39 @@ class Merged:
     """What the task made of it."""
 
 
+class TaskRaised(Exception):
+    """The task's own code raised; the cause says what."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears how a long input is read. All are called in the asking thread."""
+
+    on_split: Callable[[int], None]
+    """In how many parts it is read; again, if they turn out too long."""
+    on_part: Callable[[str], None]
+    """What the model writes about a part, with its title: to be kept, not to be shown as the answer."""
+    on_text: Callable[[str], None]
+    """The merging answer, as it is written."""
+
+
 class _Parts:
     """What has been asked and answered so far of one long input."""
 
-    def __init__(self, task: Task, model: Model, config: GenerationConfig, cancel: threading.Event) -> None:
-        self.task, self.model, self.config, self.cancel = task, model, config, cancel
+    def __init__(
+        self, task: Task, model: Model, config: GenerationConfig, cancel: threading.Event, listener: Listener
+    ) -> None:
+        self.task, self.model, self.config, self.cancel, self.listener = task, model, config, cancel, listener
         self.told: list[tuple[str, Generation]] = []
 
-    def ask(self, example: Example, title: str, on_text: Callable[[str], None] = lambda piece: None) -> str:
+    def ask(self, example: Example, title: str, *, is_last: bool = False) -> str:
         """One part's answer, as the task reads it."""
-        found = generate(self.model, self.task.request(example), self.config, self.cancel, on_text)
+        on_text = self.listener.on_text if is_last else self.listener.on_part
+        request = _of_task(self.task.request, example)
+        self.listener.on_part(f"\n\n[{title}]\n" if self.told else f"[{title}]\n")
+        found = generate(self.model, request, self.config, self.cancel, on_text)
         self.told.append((title, found))
-        return self.task.parse(found.text, example)
+        return _of_task(self.task.parse, found.text, example)
 
     @property
     def is_over(self) -> bool:
@@ -77,53 +102,48 @@ def answer_in_parts(
     model: Model,
     config: GenerationConfig,
     cancel: threading.Event,
+    listener: Listener,
     refusal: ContextExceeded,
-    *,
-    on_split: Callable[[int], None],
-    on_text: Callable[[str], None] = lambda piece: None,
 ) -> Merged:
-    """The answer to an example that the model refused with `refusal`.
-
-    `on_split` hears in how many parts the input is read, again if they turn out too long. `on_text` gets the merging
-    answer as it is written. A cancel ends it between two tokens of any part.
+    """The answer to an example that the model refused with `refusal`. A cancel ends it between two tokens of any part.
 
     Raises:
         ContextExceeded: the task cannot be split, or its smallest parts are still too long.
+        TaskRaised: the task broke.
     """
     size = sum(len(text) for text in example.inputs.values())
     context = model.info.context
     room = (context - min(config.max_new_tokens, context // 2) - _TEMPLATE) if context else size
     limit = min(max(_CHARACTERS_A_TOKEN * room, _SMALLEST), size - 1)
     while limit >= _SMALLEST:
-        chunks = task.chunks(example, limit)
+        chunks = _of_task(task.chunks, example, limit)
         if len(chunks) < 2:
             raise refusal
-        on_split(len(chunks))
+        listener.on_split(len(chunks))
         try:
-            return _answer(_Parts(task, model, config, cancel), example, chunks, limit, on_text, _MOST_LEVELS)
+            return _answer(_Parts(task, model, config, cancel, listener), example, chunks, limit, _MOST_LEVELS)
         except ContextExceeded as error:
             refusal, limit = error, limit // 2
     raise refusal
 
 
-def _answer(
-    parts: _Parts,
-    example: Example,
-    chunks: Sequence[Example],
-    limit: int,
-    on_text: Callable[[str], None],
-    levels: int,
-) -> Merged:
+def _answer(parts: _Parts, example: Example, chunks: Sequence[Example], limit: int, levels: int) -> Merged:
     answers: list[str] = []
     for number, chunk in enumerate(chunks, start=1):
         answers.append(parts.ask(chunk, f"part {number} of {len(chunks)}"))
         if parts.is_over:
             return parts.merged("\n\n".join(filter(None, answers)))
-    merged = parts.task.merge(answers, example)
+    merged = _of_task(parts.task.merge, answers, example)
     if isinstance(merged, str):
-        on_text(merged)
         return parts.merged(merged)
-    again = parts.task.chunks(merged, limit) if levels > 1 else ()
+    again = _of_task(parts.task.chunks, merged, limit) if levels > 1 else ()
     if len(again) > 1:
-        return _answer(parts, merged, again, limit, on_text, levels - 1)
-    return parts.merged(parts.ask(merged, "merged", on_text))
+        return _answer(parts, merged, again, limit, levels - 1)
+    return parts.merged(parts.ask(merged, "merged", is_last=True))
+
+
+def _of_task(ask: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    try:
+        return ask(*given, **named)
+    except Exception as error:  # a task plugin may raise anything at all
+        raise TaskRaised(str(error)) from error

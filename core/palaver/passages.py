@@ -30,7 +30,7 @@ def _cut(text: str, aim: int, limit: int) -> int:
     """The best break near `aim`; a text without any is cut at the limit."""
     first = max(aim * 3 // 4, 1)
     for pattern in _BREAKS:
-        ends = [found.end() for found in pattern.finditer(text, first, limit) if first <= found.end() <= limit]
+        ends = [found.end() for found in pattern.finditer(text, 0, limit) if first <= found.end() <= limit]
         if ends:
             return min(ends, key=lambda end: abs(end - aim))
     return limit

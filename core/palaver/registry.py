@@ -90,6 +90,20 @@ class Registry:
         """Whether it can be loaded without a download."""
         return not info.files or (bool(info.path) and Path(info.path).exists())
 
+    def installed(self, name: str) -> ModelInfo:
+        """The model of that name, which is on this machine.
+
+        Raises:
+            NotFound: no such model. NeedsDownload: with the command that fetches it.
+        """
+        info = self.info(name)
+        if not self.is_installed(info):
+            raise NeedsDownload(
+                f"{info.name} is not on this machine yet ({info.download_size / 1e6:,.0f} MB).",
+                fix=f"palaver models pull {info.name}",
+            )
+        return info
+
     def choose(self, task: str, wanted: str = "") -> ModelInfo:
         """The model for a task: the wanted one, the settings' one, else the best that is installed.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.generate import generate
+from palaver.long import Listener, TaskRaised, answer_in_parts
 from palaver.metric import Metric, Score
 from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Request
 from palaver.registry import Registry
@@ -250,11 +251,8 @@ class Session:
             try:
                 generation = generate(model, sent, config, cancel, journal.add)
             except ContextExceeded as refusal:
-                from palaver.long import answer_in_parts  # paid by whoever has a long text
-
-                found = answer_in_parts(
-                    ask.task, example, model, config, cancel, refusal, on_split=on_split, on_text=journal.add
-                )
+                listener = Listener(on_split, journal.keep, journal.add)
+                found = answer_in_parts(ask.task, example, model, config, cancel, listener, refusal)
                 generation, merged = found.generation, found.answer
             digest = model.info.digest
             self.registry.plugins.praise(f"backend {info.backend}")
@@ -262,6 +260,11 @@ class Session:
                 error = PalaverError(generation.error or f"{info.name} stopped with an error.", code="model_failed")
         except PalaverError as failed:
             error = failed
+        except TaskRaised as raised:
+            bug = raised.__cause__
+            assert isinstance(bug, Exception)
+            self.registry.plugins.blame(ask.task, bug)
+            error = _culprit(ask.task, bug)
         except Exception as bug:  # a model plugin may raise anything at all
             self.registry.plugins.blame(f"backend {info.backend}", bug)
             error = PluginFailed(f"{info.name} broke: {type(bug).__name__}: {bug}.", fix="palaver doctor")
@@ -329,11 +332,15 @@ class _Journal:
         return "".join(self._pieces)
 
     def add(self, piece: str) -> None:
+        self.keep(piece)
+        self._on_text(piece)
+
+    def keep(self, piece: str) -> None:
+        """Save what is not to be shown as the answer."""
         self._pieces.append(piece)
         if time.monotonic() - self._saved >= DRAFT_SECONDS:
             self._store.draft(self._turn_id, self.text)
             self._saved = time.monotonic()
-        self._on_text(piece)
 
 
 def _asked(task: Task, sent: Request) -> Message:

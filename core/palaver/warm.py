@@ -63,6 +63,16 @@ class WarmModel:
         with contextlib.closing(line):
             yield from self._ask(line, requests, config, cancel)
 
+    def load(self, cancel: threading.Event) -> bool:
+        """Load the weights now, for the commands to come; False where there is no engine to keep them.
+
+        Raises:
+            ModelFailed, NeedsDownload: as the backend says.
+        """
+        for _ in self.stream([], GenerationConfig(), cancel):
+            pass
+        return self._own is None
+
     def close(self) -> None:
         """Let go of the model; the engine keeps it for the next command."""
         if self._own is not None:

@@ -47,7 +47,7 @@ class Reader:
         self._output_tokens = 0
 
     def read(self, chunk: Chunk) -> Iterator[Delta]:
-        """The texts in this chunk.
+        """The texts in this chunk; while the prompt is read, a Delta without any: it is alive.
 
         Raises:
             ContextExceeded, ModelFailed: as llama.cpp says.
@@ -55,7 +55,9 @@ class Reader:
         if "error" in chunk:
             raise _error(self._info, cast(Mapping[str, object], chunk["error"]))
         progress = cast(Mapping[str, int], chunk.get("prompt_progress") or {})
-        self._prompt_tokens = progress.get("total", self._prompt_tokens)
+        if progress:
+            self._prompt_tokens = progress.get("total", self._prompt_tokens)
+            yield Delta(request=self._index)
         if usage := cast(Mapping[str, int], chunk.get("usage") or {}):
             self._prompt_tokens, self._output_tokens = usage["prompt_tokens"], usage["completion_tokens"]
         for choice in cast(Sequence[Mapping[str, object]], chunk.get("choices") or ()):

@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownload, Request
-from palaver_llamacpp.gguf import NotGGUF, read_header
+from palaver_llamacpp.gguf import Header, NotGGUF, read_header
 from palaver_llamacpp.server import Server, serve
 from palaver_llamacpp.slots import Plan, answer_together, most_tokens, plan
 
 MOST_CONTEXT = 8192
 """Tokens. Models made for more would take gigabytes of memory for it."""
+
+_BUFFERS = 100_000_000
+"""Bytes for Python, llama.cpp and what it computes in, beside the weights and the KV cache."""
 
 
 class LlamaCpp:
@@ -28,6 +31,11 @@ class LlamaCpp:
         if not name.startswith("gguf:") and not (path.suffix.lower() == ".gguf" and path.is_file()):
             return None
         path = path.resolve()
+        try:
+            header = read_header(path)
+        except (OSError, NotGGUF):  # loading says what is wrong with it
+            header = Header("", "", "", None, False)
+        context = min(header.context or MOST_CONTEXT, MOST_CONTEXT)
         size = path.stat().st_size if path.is_file() else 0
         return ModelInfo(
             name=path.stem,
@@ -35,8 +43,9 @@ class LlamaCpp:
             title=path.stem,
             tasks=("chat", "generate", "summarize", "translate", "qa"),
             description="A GGUF file of yours.",
+            context=context if header.architecture else None,
             path=str(path),
-            memory=size + size // 4,  # weights, and a quarter for the context and its buffers
+            memory=size + (header.cache_bytes * context or size // 4) + _BUFFERS,
         )
 
     def load(self, info: ModelInfo) -> LlamaCppModel:

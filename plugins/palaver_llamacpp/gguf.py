@@ -30,6 +30,8 @@ class Header:
     context: int | None
     """Tokens that the model was made for."""
     has_chat_template: bool
+    cache_bytes: int = 0
+    """Of keys and values in 16 bits, for one token; 0 where the header does not say."""
 
 
 def read_header(path: Path) -> Header:
@@ -54,7 +56,19 @@ def read_header(path: Path) -> Header:
         licence=str(values.get("general.license", "")),
         context=context if isinstance(context, int) and context > 0 else None,
         has_chat_template=bool(values.get("tokenizer.chat_template")),
+        cache_bytes=_cache_bytes(values, architecture),
     )
+
+
+def _cache_bytes(values: dict[str, object], architecture: str) -> int:
+    def number(key: str, default: int = 0) -> int:
+        found = values.get(f"{architecture}.{key}")
+        return found if isinstance(found, int) and 0 < found < 2**20 else default
+
+    layers, heads = number("block_count"), number("attention.head_count")
+    width = number("embedding_length") // heads if heads else 0
+    both = number("attention.key_length", width) + number("attention.value_length", width)
+    return 2 * layers * number("attention.head_count_kv", heads) * both
 
 
 def _read(file: BinaryIO, size: int) -> dict[str, object]:

@@ -69,7 +69,7 @@ def nulls(captions: Path, count: int, segments: int, settings: Settings, chance:
     lines = load(captions, 4000)
     one, other = noisy(lines, 0.15, 1), noisy(lines, 0.25, 2)
     rare, different, theirs = ({metric.name: 0 for metric in METRICS} for _ in range(3))
-    for turn in range(count):
+    for _ in range(count):
         chosen = [(one[at], other[at])[:: chance.choice((1, -1))] for at in chance.sample(range(len(lines)), segments)]
         first, second = ([pair[side] for pair in chosen] for side in (0, 1))
         for pair in pairs(first, second, METRICS, Settings(trials=settings.trials, seed=chance.getrandbits(32))):

@@ -56,6 +56,11 @@ class FaultyModel:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             while True:
                 pass
+        elif how == "think":
+            for _ in range(20):
+                time.sleep(0.1)
+                yield Delta(request=index)  # a sign of life
+            yield Delta("thought", request=index)
         elif how == "silence":
             return  # without a finish_reason
         elif how == "noise":

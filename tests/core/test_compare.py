@@ -187,6 +187,20 @@ def test_without_a_common_example_there_is_no_number(systems: Mapping[str, Mappi
         found.pair("length", "A", "B")
 
 
+class Unsummable(type(WORDS)):
+    """A metric that scores outputs and has nothing to say of all of them."""
+
+    corpus_values = None
+
+    def corpus(self, stats: Sequence[float], n: int, signature: str) -> Score:
+        return Score("length", "words", None, signature, n=n, error="cannot be summed")
+
+
+def test_a_metric_without_a_corpus_score_is_not_a_number() -> None:
+    (metric,) = compare(both((1, 2, 3), (2, 3, 4)), [Unsummable()], SMALL).metrics
+    assert (metric.scores, metric.pairs, metric.error) == ((), (), "it gives no corpus score")
+
+
 def test_one_example_has_scores_and_no_interval() -> None:
     pair = only_pair(both((3,), (1,)))
     assert (pair.difference, pair.p, pair.interval, pair.smallest_detectable) == (2, 1, None, None)

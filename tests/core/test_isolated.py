@@ -118,6 +118,27 @@ def test_an_exception_costs_no_restart_and_a_crash_does(model: IsolatedModel) ->
     assert model.pid not in (before, None)
 
 
+@pytest.mark.parametrize("how", ["loop", "deaf loop"])
+def test_a_child_that_falls_silent_is_ended_and_the_next_turn_works(how: str) -> None:
+    with IsolatedModel(ModelInfo("moody", "faulty"), module="faulty_backend", idle_timeout=0.5) as model:
+        model.load()
+        first = model.pid
+        stream = model.stream([Request((Message("user", f"!{how}"),))], GenerationConfig(), threading.Event())
+        assert next(stream).text == "so far "
+        with pytest.raises(ModelFailed, match="answered nothing for 0 seconds and was ended") as caught:
+            list(stream)
+        assert caught.value.code == "model_stuck"
+        assert text_of(ask(model, "one two")) == "one two "
+        assert model.pid != first
+
+
+def test_a_child_that_gives_signs_of_life_may_think_for_longer() -> None:
+    with IsolatedModel(ModelInfo("moody", "faulty"), module="faulty_backend", idle_timeout=1.5) as model:
+        deltas = ask(model, "!think")  # two seconds, with a sign every tenth
+    assert text_of(deltas) == "so far thought"
+    assert all(delta.text or delta.finish_reason for delta in deltas)  # the signs themselves are not passed on
+
+
 def test_killed_from_outside_while_idle_the_next_turn_just_works(model: IsolatedModel) -> None:
     model.load()
     assert model.pid is not None

@@ -54,6 +54,13 @@ def test_two_commands_are_answered_by_the_same_loaded_model() -> None:
     assert pid() == pid()
 
 
+def test_a_model_loaded_ahead_is_the_one_that_answers() -> None:
+    model = WarmModel(ModelInfo("moody", "faulty"), module="faulty_backend")
+    assert model.load(threading.Event())
+    assert socket_path().exists(), "the engine stays"
+    assert pid() == pid()
+
+
 def test_the_socket_is_for_this_user_alone() -> None:
     ask("hello")
     path = socket_path()

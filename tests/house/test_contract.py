@@ -40,6 +40,7 @@ PUBLIC = [
     "hookimpl",
     "safe_line",
     "safe_text",
+    "split_text",
     "task",
 ]
 HOOKS = {

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tests.core.installed import Site
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "numpy", "sacrebleu", "rouge_score", "sqlite_utils", "xllamacpp", "httpx")
@@ -20,9 +21,12 @@ MODULES = ["palaver", "palaver.cli", "palaver.session", "palaver.hookspecs", *BU
 
 def imported_by(statement: str) -> set[str]:
     """Top-level packages in `sys.modules` after `statement`, in an interpreter of its own."""
-    script = (
-        f"import json, sys\n{statement}\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
-    )
+    return {name.partition(".")[0] for name in modules_after(statement)}
+
+
+def modules_after(statement: str) -> set[str]:
+    """Names in `sys.modules` after `statement`, in an interpreter of its own."""
+    script = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))
@@ -63,6 +67,23 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
 def test_commands_about_palaver_itself_import_no_plugin(command: list[str]) -> None:
     subprocess.run([sys.executable, "-m", "palaver", "plugins", "list"], capture_output=True, timeout=60)  # indexes
     assert imported_by(QUIETLY.format(command=command)).isdisjoint({*BUILT_IN, "textual"})
+
+
+def test_twenty_plugins_of_others_are_not_imported_by_commands_about_palaver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path / "site", tmp_path / "home")
+    for number in range(20):
+        site.install(f"stranger{number}", "import numpy" if number == 0 else "")
+    site.out("--help")  # indexes, in a process of its own
+    monkeypatch.setenv("PYTHONPATH", str(site.folder))
+    monkeypatch.setenv("PALAVER_HOME", str(site.home))
+    for command in (["--version"], ["--help"], ["plugins", "list"], ["history", "list"], ["doctor"]):
+        brought = imported_by(QUIETLY.format(command=command))
+        assert not [name for name in brought if name.startswith("fixture_")], command
+        assert "numpy" not in brought, command
+    # Not even their metadata is looked for.
+    assert "importlib.metadata" not in modules_after(QUIETLY.format(command=["--version"]))
 
 
 def test_the_import_contracts_hold() -> None:

@@ -249,9 +249,23 @@ def test_a_file_of_the_users_own_is_a_model(smollm2: ModelInfo, tmp_path: Path) 
     assert LlamaCpp().resolve("smollm2") is None
     assert LlamaCpp().resolve(str(tmp_path / "missing.gguf")) is None
     assert info is not None
+    # 30 layers, 3 key-value heads of 64, keys and values, 2 bytes each, 8,192 tokens; and 100 MB of buffers
+    assert info.memory == SMOLLM2.files[0].size + 30 * 3 * 64 * 2 * 2 * 8192 + 100_000_000
+    assert info.context == 8192
     with IsolatedModel(info, module="palaver_llamacpp") as model:
         assert text_of(ask(model, "hello"))
+        assert 0.6 * info.memory < model.memory_bytes() < info.memory
         assert model.info.digest == SMOLLM2.files[0].sha256
+
+
+def test_a_file_that_does_not_fit_into_memory_is_refused_before_it_is_loaded(smollm2: ModelInfo) -> None:
+    info = LlamaCpp().resolve(str(Path(smollm2.path).resolve()))
+    assert info is not None
+    with IsolatedModel(dataclasses.replace(info, memory=2**60), module="palaver_llamacpp") as model:
+        with pytest.raises(ModelFailed, match=r"needs about [\d.]+ GB of memory, [\d.]+ GB are free") as caught:
+            model.load()
+        assert caught.value.code == "out_of_memory"
+        assert model.pid is None
 
 
 def test_a_missing_file_is_told_with_what_to_do() -> None:

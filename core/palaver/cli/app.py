@@ -19,6 +19,12 @@ from palaver.terminal import safe_line, safe_text
 
 COMMANDS = {
     "run": "Run a task by its name, as in: palaver run translate de @notes.md",
+    "eval": "Run a task over a data set, and score the models that did it.",
+    "compare": "Say which evaluation is better, and whether chance could have done it.",
+    "gate": "Exit with 0 if a run is not worse than another, for use in CI.",
+    "score": "Score a file of outputs against a file of references.",
+    "rescore": "Score what is in history by another metric.",
+    "dataset": "Keep turns as examples to evaluate on.",
     "history": "List, search, show, score and export what was asked before.",
     "models": "List models, and download them.",
     "plugins": "List what is installed and what it adds.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from palaver.cli.default import default, load
 from palaver.cli.output import Output, Progress, table
 from palaver.cli.program import Program, color_option, complete_models, json_option, pass_program
 from palaver.errors import BadInput, PalaverError
@@ -35,6 +36,10 @@ def command(context: click.Context, as_json: bool) -> None:
         context.invoke(list_models, as_json=as_json)
     elif as_json:
         raise click.UsageError("--json stands after the command it belongs to.")
+
+
+command.add_command(load)
+command.add_command(default)
 
 
 @command.command("list")

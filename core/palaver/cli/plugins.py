@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -108,6 +109,51 @@ def plugin_info(program: Program, name: str, as_json: bool) -> None:
     ]
     for head, text in rows:
         program.output.show(f"{head:<8} {text}")
+
+
+@command.command("install")
+@click.argument("specs", nargs=-1, required=True, metavar="NAME|FILE|FOLDER...")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Say what would change, and change nothing.")
+@pass_program
+def install_plugins(program: Program, specs: tuple[str, ...], is_dry: bool) -> None:
+    """Install packages with pip, unless that would change what Palaver itself stands on."""
+    from palaver.cli.plugin_install import install
+
+    install(program, specs, is_dry=is_dry)
+
+
+@command.command("update")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Say what would change, and change nothing.")
+@pass_program
+def update_plugins(program: Program, names: tuple[str, ...], is_dry: bool) -> None:
+    """Install the newest versions of plugins: of these, or of all that did not come with Palaver."""
+    from palaver.cli.plugin_install import update
+
+    update(program, names, is_dry=is_dry)
+
+
+@command.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@pass_program
+def remove_plugins(program: Program, names: tuple[str, ...]) -> None:
+    """Uninstall the packages of plugins, broken ones too; what they wrote into history stays."""
+    from palaver.cli.plugin_install import remove
+
+    remove(program, names)
+
+
+@command.command("new")
+@click.argument("name")
+@click.option("--kind", default="task", metavar="task|metric|backend", help="What it adds; a task if not said.")
+@pass_program
+def new_plugin(program: Program, name: str, kind: str) -> None:
+    """Write a plugin's project, with tests, into the folder palaver-NAME."""
+    from palaver.cli.plugin_new import write_project
+
+    folder = write_project(name, kind, Path())
+    program.output.show(str(folder))
+    program.output.talk(f"next: pip install -e './{folder}[test]', then palaver plugins check {folder}")
 
 
 @command.command("check")

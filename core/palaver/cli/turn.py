@@ -56,6 +56,8 @@ def facts(turn: Turn) -> Iterator[tuple[str, str]]:
         ("finish", turn.finish_reason),
         ("language", turn.language),
         ("run", f"{turn.run_id}" + (f", after #{turn.parent_id}" if turn.parent_id else "")),
+        ("example", turn.example_id + (f", seed {turn.epoch + 1}" if turn.epoch else "") if turn.example_id else ""),
+        ("cached", f"taken over from #{turn.cached_from}" if turn.cached_from else ""),
         ("rating", f"{turn.rating} of 5" if turn.rating else ""),
         ("tags", " ".join(turn.tags)),
     ):

@@ -4,6 +4,6 @@ In a plugin's `tests/conftest.py`, `pytest_plugins = ["palaver.testing.fixtures"
 """
 
 from palaver.testing.hostile import HOSTILE, SCRIPTS
-from palaver.testing.scripted import Scripted, ScriptedRegistry, says
+from palaver.testing.scripted import Ask, Scripted, ScriptedRegistry, says
 
-__all__ = ["HOSTILE", "SCRIPTS", "Scripted", "ScriptedRegistry", "says"]
+__all__ = ["HOSTILE", "SCRIPTS", "Ask", "Scripted", "ScriptedRegistry", "says"]

@@ -9,9 +9,11 @@ from typing import NoReturn
 
 import pytest
 
-from palaver.session import Session
-from palaver.store import Store
-from palaver.testing.scripted import Scripted, ScriptedRegistry
+from palaver import session as sessions
+from palaver.example import Example
+from palaver.store import Store, Turn
+from palaver.task import Task
+from palaver.testing.scripted import Ask, Scripted, ScriptedRegistry
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +54,11 @@ def history(palaver_home: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def session(history: Store, scripted: Scripted) -> Session:
-    """A conversation with the scripted model and all installed plugins, kept in `history`."""
-    return Session(ScriptedRegistry(scripted), history)
+def ask(history: Store, scripted: Scripted) -> Ask:
+    """Ask a task of the scripted model as the chat would: written to `history`, answered, parsed, scored."""
+    session = sessions.Session(ScriptedRegistry(scripted), history)
+
+    def asked(task: Task, example: Example) -> Turn:
+        return session.ask(sessions.Ask(task, example)).turn
+
+    return asked

@@ -74,7 +74,7 @@ def check_packaging(found: Found, project: Path) -> Iterator[Check]:
             yield Check("packaging", "a wheel is built", "failed", _last_line(done))
             return
         yield Check("packaging", "a wheel is built", "passed")
-        clean = _environment(place)
+        clean = clean_environment(place)
         done = _pip("--python", str(clean), "install", "--no-deps", "--quiet", "--no-index", str(wheels[0]))
         listed = _listed(clean, place)
         is_there = listed.get(found.name, "nothing") == ""
@@ -85,7 +85,7 @@ def check_packaging(found: Found, project: Path) -> Iterator[Check]:
         yield Check("packaging", "it leaves", "passed" if is_gone else "failed", "" if is_gone else _last_line(done))
 
 
-def _environment(place: Path) -> Path:
+def clean_environment(place: Path) -> Path:
     """The Python of a new environment that sees Palaver and what it needs, and nothing beside."""
     venv.create(place / "venv", with_pip=False, symlinks=os.name != "nt")
     python = place / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

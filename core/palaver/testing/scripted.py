@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from palaver.example import Example
 from palaver.model import Delta, GenerationConfig, Model, ModelInfo, Request
 from palaver.plugins import Found, Plugins
 from palaver.registry import Registry
+from palaver.store import Turn
+from palaver.task import Task
 
 Script = Callable[[Request], str]
+Ask = Callable[[Task, Example], Turn]
+"""Asks a task for an example; gives the turn that is in history then."""
 
 
 def says(text: str) -> Script:

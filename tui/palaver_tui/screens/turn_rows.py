@@ -95,7 +95,7 @@ def turn_detail(turn: Turn) -> Detail:
     return Detail(
         id=turn.id,
         head=_head(turn),
-        input=turn.input_text,
+        input=_inputs(turn),
         output=turn.output,
         marks=tuple(mark(turn.output[:LONGEST], references)),
         references=references,
@@ -157,3 +157,11 @@ def trends(lines: Sequence[TurnLine]) -> tuple[str, list[Trend]]:
         )
         for model in busiest
     ]
+
+
+def _inputs(turn: Turn) -> str:
+    """What was put in, not how it was typed; several inputs each with its name, the short ones first."""
+    if len(turn.inputs) < 2:
+        return next(iter(turn.inputs.values()), "") or turn.input_text
+    named = sorted(turn.inputs.items(), key=lambda item: len(item[1]))
+    return "\n".join(f"{name}: {text}" for name, text in named)

@@ -1,0 +1,75 @@
+"""`palaver models load` and `default`: which model answers, and one that is ready before it is asked."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from palaver.cli.output import table
+from palaver.cli.program import Program, color_option, complete_models, pass_program
+from palaver.errors import BadInput, ModelFailed, PalaverError
+
+
+@click.command("load")
+@click.argument("name", shell_complete=complete_models)
+@color_option
+@pass_program
+def load(program: Program, name: str) -> None:
+    """Load a model into the engine now: the next command finds it warm."""
+    from palaver.cli.stop import Stop
+    from palaver.warm import WarmModel
+
+    registry = program.registry
+    registry.shares_engine = not os.environ.get("PALAVER_NO_DAEMON")
+    info = registry.installed(name)
+    model = registry.model(name)
+    if not isinstance(model, WarmModel):
+        if registry.shares_engine:
+            raise BadInput(f"{info.name} has no weights of its own to load.", fix="palaver models list")
+        raise ModelFailed("There is no engine: PALAVER_NO_DAEMON is set.", fix="unset PALAVER_NO_DAEMON")
+    with Stop(program.output) as stop:
+        is_warm = model.load(stop.event)
+    registry.close()
+    if stop.event.is_set():
+        program.output.talk("Stopped; the engine may still be loading.")
+    elif not is_warm:
+        raise ModelFailed("The engine cannot be started here.", fix="palaver doctor")
+    else:
+        program.output.talk(f"{info.name} is loaded. It goes after ten minutes without work, or: palaver models unload")
+
+
+@click.command("default")
+@click.argument("names", metavar="[[TASK] NAME]", nargs=-1)
+@color_option
+@pass_program
+def default(program: Program, names: tuple[str, ...]) -> None:
+    """Choose the model for a task, or for all; without a name, tell which one answers what."""
+    from palaver.config import set_default
+
+    registry = program.registry
+    if len(names) > 2:
+        raise click.UsageError("At most a task and a model.")
+    if not names:
+        rows = [(task, *_answers(program, task)) for task in registry.tasks()]
+        program.output.show(table(("task", "model", "chosen by"), rows))
+        return
+    *task, name = names
+    if task:
+        registry.task(task[0])
+        info = registry.choose(task[0], name)
+    else:
+        info = registry.installed(name)
+    is_named = any(one.name == info.name for one in registry.models())
+    path = set_default(name if is_named else info.path or name, task=task[0] if task else "")  # a path from anywhere
+    program.output.talk(f"{name} answers {task[0] if task else 'every task without a default of its own'} now: {path}")
+
+
+def _answers(program: Program, task: str) -> tuple[str, str]:
+    registry = program.registry
+    settings = registry.settings
+    try:
+        name = registry.choose(task).name
+    except PalaverError as error:
+        name = f"none: {error.message}"
+    return name, "settings" if settings.models.get(task) or settings.model else "palaver"

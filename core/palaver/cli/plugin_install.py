@@ -1,0 +1,189 @@
+"""`palaver plugins install|update|remove`: pip, asked first what it would change, and held back from Palaver's own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from palaver.cli.program import Program
+from palaver.errors import NotFound, PalaverError, UsageError, not_found
+from palaver.plugins import Found, find, known, probe, read_index
+from palaver.plugins.failures import clear_failures
+from palaver.plugins.index import forget
+
+PALAVER = "palaver"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What pip would do with one package."""
+
+    package: str
+    before: str
+    """The version that is installed; empty when none is."""
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.before + ' -> ' if self.before else ''}{self.after}"
+
+
+def install(program: Program, specs: Sequence[str], *, is_update: bool = False, is_dry: bool = False) -> None:
+    """Install what the requirements, files or folders name, unless that would change what Palaver stands on.
+
+    Raises:
+        UsageError: it would. PalaverError: pip cannot do it.
+    """
+    flags = ["--upgrade"] if is_update else []
+    changes = plan(specs, flags)
+    for change in changes:
+        program.output.show(f"{'~' if change.before else '+'} {change}")
+    own = own_packages()
+    if spoilt := [change for change in changes if change.before and _normal(change.package) in own]:
+        raise UsageError(
+            f"It would change what Palaver stands on: {'; '.join(map(str, spoilt))}.",
+            code="would_change_palaver",
+            fix="install it beside another Palaver, in an environment of its own",
+        )
+    if not changes:
+        program.output.talk("Nothing to do: it is installed.")
+    if is_dry or not changes:
+        return
+    before = {(one.name, one.version) for one in find()}
+    pip("install", "--quiet", *flags, "--", *specs)
+    importlib.invalidate_caches()
+    _tell(program, [one for one in find() if (one.name, one.version) not in before])
+
+
+def update(program: Program, names: Sequence[str], *, is_dry: bool = False) -> None:
+    """Install the newest versions of these plugins, or of all that others wrote.
+
+    Raises:
+        UsageError: one came with Palaver, or it would change what Palaver stands on. NotFound: no such plugin.
+    """
+    chosen = [_of(name) for name in names] or [one for one in find() if not one.is_built_in]
+    if not chosen:
+        program.output.talk("Nothing to do: there is no plugin but the built-in ones.")
+        return
+    install(program, sorted({one.distribution for one in chosen}), is_update=True, is_dry=is_dry)
+
+
+def remove(program: Program, names: Sequence[str]) -> None:
+    """Uninstall the packages of these plugins; nothing of them is imported, so a broken one leaves like any other.
+
+    Raises:
+        UsageError: one came with Palaver. NotFound: no such plugin.
+    """
+    chosen = [_of(name) for name in names]
+    distributions = {one.distribution for one in chosen}
+    leaving = [one for one in find() if one.distribution in distributions]
+    pip("uninstall", "--yes", "--quiet", "--", *sorted(distributions))
+    for one in leaving:
+        clear_failures(one.name)
+        forget(one.name)
+        program.output.talk(f"{one.name} is gone ({one.distribution} {one.version}). What it wrote into history stays.")
+
+
+def plan(specs: Sequence[str], flags: Sequence[str]) -> list[Change]:
+    """What pip would change; nothing is installed.
+
+    Raises:
+        PalaverError: pip finds no way to install it.
+    """
+    printed = pip("install", "--dry-run", "--quiet", "--report", "-", *flags, "--", *specs)
+    try:
+        items = json.loads(printed)["install"]
+        wanted = {str(one["metadata"]["name"]): str(one["metadata"]["version"]) for one in items}
+    except (ValueError, KeyError, TypeError) as error:
+        raise PalaverError("pip does not say what it would do.", fix=f"{_PIP} install --upgrade pip") from error
+    return [Change(name, _version(name), version) for name, version in sorted(wanted.items())]
+
+
+def own_packages() -> set[str]:
+    """Palaver and all that it needs, and what those need."""
+    own: set[str] = set()
+    waiting = [PALAVER]
+    while waiting:
+        name = _normal(waiting.pop())
+        if name in own:
+            continue
+        own.add(name)
+        waiting += _needs(name)
+    return own
+
+
+def _needs(name: str) -> Iterator[str]:
+    try:
+        requirements = importlib.metadata.requires(name) or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for line in requirements:
+        found = re.match(r"[A-Za-z0-9._-]+", line)
+        if found and "extra ==" not in line:
+            yield found[0]
+
+
+def pip(*arguments: str) -> str:
+    """What pip prints when it succeeds.
+
+    Raises:
+        PalaverError: with pip's own reason.
+    """
+    if importlib.util.find_spec("pip") is None:
+        raise PalaverError("There is no pip beside this Palaver.", fix=f"{sys.executable} -m ensurepip")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        reason = (errors or done.stderr.splitlines() or ["no reason given"])[-1].removeprefix("ERROR: ")
+        raise PalaverError(f"pip cannot {arguments[0]}: {reason}", code="pip_failed")
+    return done.stdout
+
+
+_PIP = f"{sys.executable} -m pip"
+
+
+def _tell(program: Program, fresh: Sequence[Found]) -> None:
+    if not fresh:
+        program.output.warn("What was installed names no plugin that was not here before.")
+        return
+    probe(fresh)
+    index = read_index()
+    for one in fresh:
+        entry = known(one, index)
+        reason = one.fault or (entry.broken if entry else "")
+        adds = ", ".join(words.partition(": ")[0] for words in entry.adds) if entry else ""
+        program.output.talk(f"{one.name} {'is broken: ' + reason if reason else 'works: ' + adds}")
+
+
+def _of(name: str) -> Found:
+    """The plugin of that name, or the first one of the package of that name."""
+    installed = find()
+    for one in installed:
+        if name in (one.name, one.distribution) or _normal(name) == _normal(one.distribution):
+            if one.is_built_in:
+                raise UsageError(f"{name} came with Palaver.", fix=f"palaver plugins disable {name}")
+            return one
+    error: NotFound = not_found("plugin", name, [one.name for one in installed], fix="palaver plugins list")
+    raise error
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
