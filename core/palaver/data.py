@@ -14,7 +14,8 @@ from pathlib import Path
 
 from palaver.errors import BadInput, UsageError
 from palaver.example import Example
-from palaver.records import BadRecord, Record, kind_of, read_lines, read_records
+from palaver.lines import BadRecord, Record, kind_of, read_lines
+from palaver.records import read_records
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "text": (

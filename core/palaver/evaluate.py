@@ -5,20 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 
 from palaver.data import Dataset
-from palaver.errors import BadInput, ModelFailed, PalaverError, PluginFailed
+from palaver.errors import BadInput, ContextExceeded, ModelFailed, PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.executor import Asked, Executor, Inline, Job, Prediction
-from palaver.metric import Metric, Score
+from palaver.long import Listener, answer_in_parts
+from palaver.metric import Score
 from palaver.model import FinishReason, Generation, GenerationConfig, ModelInfo, Request
 from palaver.registry import Registry
+from palaver.runs import Report, metrics_of, plan_of, report, score_safely
 from palaver.sources import good_outputs
-from palaver.store import Answered, Run, Status, Store, TurnStart
-from palaver.tally import CorpusScore, Tally
+from palaver.store import Answered, Given, Status, Store, TurnStart
+from palaver.tally import Tally
 from palaver.task import Task
 
 HOPELESS = 20
@@ -35,36 +37,6 @@ _PENDING = 200
 """Answers that may be on their way to the disk; more would only fill the memory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """All that it takes to do an evaluation again, or the rest of it; recorded with the run."""
-
-    task: str
-    options: Mapping[str, object] = field(default_factory=dict)
-    model: str
-    config: Mapping[str, str] = field(default_factory=dict)
-    """Decoding parameters as they were given."""
-    dataset: str
-    """Its source: see `palaver.sources`."""
-    name: str
-    """Of the data set, as shown."""
-    digest: str
-    """Of the data set's content."""
-    references: tuple[str, ...] = ()
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """Which column is which, where the user said so."""
-    metrics: tuple[str, ...] = ()
-    """Empty leaves them to the task."""
-    limit: int | None = None
-    """The first so many examples."""
-    repeat: int = 1
-    """Times that each example is answered, with the seed counted up."""
-    n: int = 0
-    """Examples, repetitions not counted."""
-    bad: int = 0
-    """Records of the data set that could not be used."""
-
-
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far an evaluation is."""
@@ -78,51 +50,6 @@ class Progress:
     """Answers a second in this session, cached ones not counted."""
     left: float | None
     """Seconds, at this rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an evaluation found."""
-
-    run_id: int
-    plan: Plan
-    model: str
-    digest: str
-    """Of the model."""
-    total: int
-    """Answers that belong to a complete run."""
-    ended: Mapping[str, int]
-    """Answers by status; only `complete` ones are in the scores."""
-    cached: int
-    output_tokens: int
-    seconds: float
-    """That the model took for the answers of this run, all sessions together."""
-    scores: tuple[CorpusScore, ...]
-    errors: tuple[tuple[str, str], ...]
-    """Example and reason of the failed answers."""
-    is_complete: bool
-
-    def score(self, metric: str) -> CorpusScore | None:
-        """The score of that metric, where there is one."""
-        return next((one for one in self.scores if one.score.metric == metric), None)
-
-
-def plan_of(run: Run) -> Plan:
-    """The plan of a run.
-
-    Raises:
-        BadInput: the run is no evaluation.
-    """
-    if run.kind != "eval" or not run.plan:
-        raise BadInput(f"Run {run.id} is no evaluation.", fix="palaver compare", code="not_an_evaluation")
-    known = {one.name for one in fields(Plan)}
-    values = {key: tuple(one) if isinstance(one, list) else one for key, one in run.plan.items() if key in known}
-    return Plan(**values)  # type: ignore[arg-type]
-
-
-def begin(store: Store, plan: Plan) -> int:
-    """The run of a plan, written before anything is asked."""
-    return store.begin_run("eval", f"{plan.task} · {plan.name} · {plan.model}", plan=asdict(plan))
 
 
 class Evaluation:
@@ -199,7 +126,8 @@ class Evaluation:
         config = replace(self._config, seed=(self._config.seed + epoch) % 2**32)
         info = self._known(cancel)
         waiting: dict[str, _Prepared] = {}
-        ready: deque[tuple[_Prepared, Prediction, int | None]] = deque()
+        ready: deque[tuple[_Prepared, Prediction, Given | None]] = deque()
+        too_long: list[_Prepared] = []
 
         def ask() -> Iterator[Asked]:
             for example in todo:
@@ -209,23 +137,30 @@ class Evaluation:
                     failed = Generation("", "error", error=prepared.error)
                     ready.append((prepared, Prediction(example.id, failed, "task_failed"), None))
                 elif found is not None:
-                    ready.append((prepared, Prediction(example.id, found.generation), found.turn_id))
+                    ready.append((prepared, Prediction(example.id, found.generation), found))
                 else:
                     waiting[example.id] = prepared
                     yield Asked(example.id, prepared.request)
 
         def take() -> None:
             while ready:
-                prepared, prediction, cached_from = ready.popleft()
-                self._finish(prepared, prediction, cached_from)
+                self._finish(*ready.popleft())
                 on_progress(self._progress(len(waiting)))
 
         job = Job(info, self._module(), config)
         for prediction in self._executor.map(job, ask(), cancel):
             take()
-            self._finish(waiting.pop(prediction.key), prediction, None)
+            prepared = waiting.pop(prediction.key)
+            if prediction.code == ContextExceeded.code:
+                too_long.append(prepared)
+                continue
+            self._finish(prepared, prediction)
             on_progress(self._progress(len(waiting)))
         take()
+        # The model is free only now: what is read in parts asks it several times.
+        for prepared in too_long:
+            self._answer_in_parts(prepared, config, cancel)
+            on_progress(self._progress(len(waiting)))
 
     def _known(self, cancel: threading.Event) -> ModelInfo:
         """The model with its digest: where that is known only after loading, it is loaded."""
@@ -272,25 +207,49 @@ class Evaluation:
         )
         return _Prepared(example, request, start, error)
 
-    def _finish(self, prepared: _Prepared, prediction: Prediction, cached_from: int | None) -> None:
-        """Read, score and write one answer."""
+    def _answer_in_parts(self, prepared: _Prepared, config: GenerationConfig, cancel: threading.Event) -> None:
+        """One whose input is longer than the model's window; nothing of it stays when it is cancelled."""
+        if cancel.is_set():
+            return
+        refusal = ContextExceeded("The input is longer than the model's window.")
+        output: str | None = None
+        try:
+            model = self.registry.model(self.info.name)
+            listener = Listener(lambda count: None, lambda text: None, lambda text: None)
+            found = answer_in_parts(self.task, prepared.example, model, config, cancel, listener, refusal)
+            generation, output = found.generation, found.answer
+        except PalaverError as error:
+            generation = Generation("", "error", error=str(error))
+        except Exception as bug:  # a model or task plugin may raise anything at all
+            generation = Generation("", "error", error=f"{type(bug).__name__}: {bug}")
+        if not cancel.is_set():
+            self._finish(prepared, Prediction(prepared.example.id, generation), output=output)
+
+    def _finish(
+        self, prepared: _Prepared, prediction: Prediction, given: Given | None = None, *, output: str | None = None
+    ) -> None:
+        """Read, score and write one answer; an output that is given has been read."""
         generation, example = prediction.generation, prepared.example
         status: Status = _STATUS[generation.finish_reason]
-        error, output = generation.error, generation.text.strip()
-        if status != "failed":
+        error = generation.error
+        if given is not None:
+            output = given.output
+        if status == "failed":
+            output = ""
+        elif output is None:
             try:
                 output = self.task.parse(generation.text, example)
             except Exception as bug:  # a task plugin may raise anything at all
-                status, error = "failed", str(_culprit(self.task, bug))
+                status, error, output = "failed", str(_culprit(self.task, bug)), generation.text.strip()
         scores: tuple[Score, ...] = ()
         if status != "failed":
             chosen = metrics_of(self.registry, self.plan, bool(example.references))
             scores = tuple(score_safely(self.registry, metric, output, example) for metric in chosen)
-        start = replace(prepared.start, cached_from=cached_from)
+        start = replace(prepared.start, cached_from=given.turn_id if given else None)
         references = good_outputs(example)
         self._log.add(Answered(start, status, output, generation.text, generation, error, references, scores))
         key = (example.id, start.epoch)
-        is_cached = cached_from is not None
+        is_cached = given is not None
         self._tally.add(
             key,
             status,
@@ -348,66 +307,6 @@ class _Log:
         """
         while self._pending:
             self._pending.popleft().result()
-
-
-def metrics_of(registry: Registry, plan: Plan, with_references: bool) -> list[Metric]:
-    """The metrics that a plan scores by."""
-    return registry.metrics_for(plan.task, with_references, plan.metrics)
-
-
-def score_safely(registry: Registry, metric: Metric, output: str, example: Example) -> Score:
-    """The score of one output; a metric that breaks gives none, with the reason."""
-    try:
-        score = metric.score(output, example)
-    except Exception as bug:  # a metric plugin may raise anything at all; the answer stands
-        registry.plugins.blame(metric, bug)
-        reason = f"the metric broke: {type(bug).__name__}: {bug}"
-        return Score(metric.name, metric.title, None, metric.title, error=reason)
-    registry.plugins.praise(metric)
-    return score
-
-
-def report(registry: Registry, store: Store, run_id: int) -> Report:
-    """What a run has found so far, from history alone.
-
-    Raises:
-        BadInput: the run is no evaluation.
-    """
-    plan = plan_of(store.run(run_id))
-    tally, errors, has_references = Tally(plan.repeat), [], False
-    results = store.results(run_id)
-    for one in results:
-        tally.add(
-            (one.example_id, one.epoch),
-            one.status,
-            one.scores,
-            is_cached=one.is_cached,
-            seconds=one.seconds,
-            output_tokens=one.output_tokens,
-        )
-        has_references = has_references or bool(one.reference_set)
-        if one.status == "failed":
-            errors.append((one.example_id, one.error))
-    named = {score.metric for one in results for score in one.scores}
-    chosen = metrics_of(registry, plan, has_references)
-    # What was added by `palaver rescore` stands after what the plan asked for.
-    chosen += [metric for name, metric in registry.metrics().items() if name in named and metric not in chosen]
-    total = plan.n * plan.repeat
-    digest = store.turn(results[0].turn_id).model_digest if results else ""
-    return Report(
-        run_id=run_id,
-        plan=plan,
-        model=plan.model,
-        digest=digest,
-        total=total,
-        ended=dict(tally.ended),
-        cached=tally.cached,
-        output_tokens=tally.output_tokens,
-        seconds=tally.seconds,
-        scores=tuple(tally.corpus(metric) for metric in chosen),
-        errors=tuple(errors),
-        is_complete=tally.done >= total,
-    )
 
 
 def _culprit(task: Task, error: Exception) -> PluginFailed:

@@ -27,28 +27,44 @@ hookimpl = pluggy.HookimplMarker("palaver")
 
 @hookspec
 def palaver_tasks() -> Iterable[type[Task]]:
-    """Task classes. Each becomes a slash command, a `palaver NAME` command and a form."""
+    """Task classes. Each becomes a slash command, a `palaver NAME` command and a form.
+
+    Called once, when a task, model or metric is first asked for. A module without this hook provides the Task
+    subclasses that it defines itself.
+    """
     return ()
 
 
 @hookspec
 def palaver_backends() -> Iterable[Backend]:
-    """Backends: what loads models of one kind. No weights are read here."""
+    """Backends: what loads models of one kind. No weights are read here.
+
+    Called once, as `palaver_tasks` is, and again in the child process of a model whose backend is `isolated`.
+    """
     return ()
 
 
 @hookspec
 def palaver_models() -> Iterable[ModelInfo]:
-    """Named models, loaded or downloaded only on use."""
+    """Named models, loaded or downloaded only on use.
+
+    Called again after a download or a removal, since a model that is on this machine has a `path`.
+    """
     return ()
 
 
 @hookspec
 def palaver_metrics() -> Iterable[Metric]:
-    """Metrics. Heavy imports wait until `score` is called."""
+    """Metrics. Heavy imports wait until `score` is called.
+
+    Called once, as `palaver_tasks` is. Tasks and `--metric` name a metric, or the `family` attribute of several.
+    """
     return ()
 
 
 @hookspec
 def palaver_commands(group: click.Group) -> None:
-    """Add commands to the `palaver` command line."""
+    """Add commands to the `palaver` command line, where none of the core and no task has the name.
+
+    Called when a command is run that is neither. `group.command("name")` is click's own decorator.
+    """

@@ -230,7 +230,7 @@ class IsolatedModel:
 
     def _silent(self) -> ModelFailed:
         return ModelFailed(
-            f"{self._info.name} answered nothing for {self._idle_timeout:.0f} seconds and was ended.",
+            f"{self._info.name} answered nothing for {self._idle_timeout:g} seconds and was ended.",
             fix="Ask again: it starts anew by itself. PALAVER_IDLE_SECONDS lets it think for longer.",
             code="model_stuck",
         )

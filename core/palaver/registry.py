@@ -275,7 +275,8 @@ class Registry:
 
 
 def _can(info: ModelInfo, task: str) -> bool:
-    return not info.tasks or task in info.tasks or "*" in info.tasks
+    """A model that can chat follows instructions, and so can be asked any task that a plugin adds."""
+    return not info.tasks or task in info.tasks or "*" in info.tasks or "chat" in info.tasks
 
 
 def _preference(info: ModelInfo, task: str) -> tuple[bool, bool, int, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from palaver.data import Dataset, Wanted, read_dataset
 from palaver.errors import BadInput
 from palaver.example import Example
-from palaver.records import BadRecord
+from palaver.lines import BadRecord
 from palaver.store import GoodOutput, Promoted, Store, Turn, parse_filter
 from palaver.task import Task
 

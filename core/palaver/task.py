@@ -132,11 +132,17 @@ class Chat(Task):
 
 
 @overload
-def task(function: Callable[..., str], /) -> type[Task]: ...
+def task(function: Callable[..., str], /) -> type[Task]:
+    """`@task`: the name is the function's."""
+
+
 @overload
 def task(
     *, name: str = "", metrics: tuple[str, ...] = ..., baseline: str = "", defaults: GenerationConfig = ...
-) -> Callable[[Callable[..., str]], type[Task]]: ...
+) -> Callable[[Callable[..., str]], type[Task]]:
+    """`@task(metrics=...)`: with what else a task says of itself."""
+
+
 def task(
     function: Callable[..., str] | None = None,
     /,

@@ -42,8 +42,12 @@ def threads() -> int:
     return max(1, usable // 2 if shares_cores else usable)
 
 
-def serve(path: Path, context: int, *, slots: int = 1) -> Server:
+def serve(
+    path: Path, context: int, *, slots: int = 1, adjust: Callable[[object], None] = lambda params: None
+) -> Server:
     """A server of the weights at `path`, with `slots` windows of `context` tokens each.
+
+    `adjust` gets llama.cpp's parameters last: for measuring what else could be chosen.
 
     Raises:
         RuntimeError: llama.cpp cannot load it; its reason is in the log.
@@ -69,6 +73,7 @@ def serve(path: Path, context: int, *, slots: int = 1) -> Server:
     params.verbosity = 1  # errors, into the log
     params.api_keys = [secrets.token_urlsafe(32)]
     params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = params.ui = False
+    adjust(params)
     if os.name == "nt":
         params.hostnames = ["127.0.0.1"]
         return cast(Server, NativeServer(params))

@@ -78,6 +78,17 @@ def test_the_command_checks_the_name_and_tells_who_answers(file: Path, capsys: p
     assert row == ["qa", "bm25", "settings"]
 
 
+def test_a_path_is_kept_whole_and_a_server_by_its_name(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.gguf").write_bytes(b"GGUF")
+    monkeypatch.chdir(tmp_path)
+    assert main(["models", "default", "./own.gguf"]) == 0
+    assert read_settings().model == str(tmp_path / "own.gguf")
+    assert main(["models", "default", "openai:http://127.0.0.1:1/v1#m"]) == 0
+    assert read_settings().model == "openai:http://127.0.0.1:1/v1#m"
+
+
 def test_loading_ahead_needs_weights_and_an_engine(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "load", "smollm2"]) == 7
     assert main(["models", "load", "lead-3"]) == 1  # the tests run without an engine

@@ -13,10 +13,11 @@ import pytest
 from tests.core.scripted import Script, Scripted, ScriptedRegistry
 
 from palaver.data import Dataset
-from palaver.errors import BadInput, ModelFailed, NotFound, UsageError
-from palaver.evaluate import Evaluation, Plan, Progress, Report, begin, report
+from palaver.errors import BadInput, ContextExceeded, ModelFailed, NotFound, UsageError
+from palaver.evaluate import Evaluation, Progress
 from palaver.example import Example
 from palaver.model import Delta, Generation, GenerationConfig, Request
+from palaver.runs import Plan, Report, begin, report
 from palaver.session import Ask, Session
 from palaver.sources import open_dataset, promoted
 from palaver.store import Answered, Store, TurnStart
@@ -30,7 +31,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 EXAMPLES = tuple(
-    Example({"text": f"The cat number {n} sat on the mat. Nobody knows why."}, (f"Cat {n} sat.",), f"e{n}")
+    Example(
+        {"text": f"The cat number {n} sat on the mat. Nobody knows why."},
+        (f"Cat {n} sat" + " on it" * n + ".",),
+        f"e{n}",
+    )
     for n in range(6)
 )
 DATASET = Dataset("cats", "cats.jsonl", EXAMPLES)
@@ -77,7 +82,7 @@ def test_each_example_becomes_a_scored_turn(store: Store) -> None:
     turns = store.run_turns(found.run_id)
     assert [turn.example_id for turn in turns] == [one.id for one in EXAMPLES]
     assert turns[2].output == "The cat number 2 sat s0"
-    assert [one.text for one in turns[2].references] == ["Cat 2 sat."]
+    assert [one.text for one in turns[2].references] == ["Cat 2 sat on it on it."]
     assert turns[2].model_digest == "sha256:scripted"
     assert {"rouge1", "chrf"} <= {score.metric for score in turns[2].scores}
     assert store.run(found.run_id).finished
@@ -208,6 +213,24 @@ def test_failed_examples_are_tried_again_only_when_asked(store: Store) -> None:
     assert run(store, registry(), run_id=found.run_id).ended == {"complete": 5, "truncated": 1}
 
 
+def test_an_input_longer_than_the_window_is_read_in_parts(store: Store) -> None:
+    def narrow(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        if len(request.example["text"]) > 3000:
+            raise ContextExceeded("The input is longer than the window.")
+        yield Delta(request.example["text"][:20], finish_reason="stop")
+
+    long = "A cat sat on a mat and thought of fish. " * 200
+    data = Dataset("long", "long", (Example({"text": long}, ("A cat.",), "long"), EXAMPLES[0]))
+    number = begin(store, plan(data))
+    found = Evaluation(registry(narrow), store, number, data).run(threading.Event())
+    assert found.ended == {"complete": 2}
+    turns = {turn.example_id: turn for turn in store.run_turns(number)}
+    assert turns["long"].output.startswith("A cat sat on")
+    again = registry(narrow)
+    assert Evaluation(again, store, begin(store, plan(data)), data).run(threading.Event()).cached == 2
+    assert again.scripted.asked == []
+
+
 def test_a_model_that_fails_on_everything_is_given_up(store: Store) -> None:
     def broken(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         raise ModelFailed("The server is gone.")
@@ -215,7 +238,7 @@ def test_a_model_that_fails_on_everything_is_given_up(store: Store) -> None:
 
     many = Dataset("many", "many", tuple(Example({"text": f"A {n}."}, ("a",), str(n)) for n in range(60)))
     number = begin(store, plan(many))
-    with pytest.raises(ModelFailed, match="first 20 answers .* all failed: The server is gone"):
+    with pytest.raises(ModelFailed, match=r"first 20 answers .* all failed: The server is gone"):
         Evaluation(registry(broken), store, number, many).run(threading.Event())
     assert report(registry(), store, number).ended == {"failed": 20}
 
@@ -267,7 +290,7 @@ def test_turns_of_history_are_a_data_set_with_their_provenance(store: Store) -> 
     found = open_dataset("history:task:summarize", task, store)
     assert [one.id for one in found.examples] == [str(with_reference.id)]
     assert [one.reason for one in found.bad] == ["no reference"]
-    number = begin(store, plan(found, dataset=found.source))
+    number = begin(store, plan(found))
     Evaluation(given, store, number, found).run(threading.Event())
     [result] = store.results(number)
     assert result.origins == (("written", ""), ("post-edit", "scripted"))

@@ -57,7 +57,7 @@ def check_every_core_command(site: Site) -> None:
     assert "palaver-shout" in site.out("plugins", "list")
     assert site.out("history", "list") == ""
     assert "lead-3" in site.out("models", "list")
-    assert site.palaver("doctor").returncode in (0, 1)
+    site.out("doctor")
     assert site.out("summarize", "-m", "lead-3", "One. Two. Three. Four.") == "One. Two. Three.\n"
     assert site.out("shout", "-m", "upper", "hello") == "HELLO\n"
 
@@ -77,7 +77,7 @@ def test_a_broken_plugin_takes_nothing_down_and_is_listed_with_its_reason(site: 
     assert told[kind][0] == "broken"
     assert reason in told[kind][1]
     assert told["shout"] == ("unloaded", "")
-    done = site.palaver("doctor")
+    done = site.palaver("doctor", "--check")
     assert done.returncode == 1
     assert f"palaver plugins remove {kind}" in done.stdout
 

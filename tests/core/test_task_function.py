@@ -81,3 +81,15 @@ def test_the_module_of_the_same_name_can_still_be_imported_from() -> None:
     import palaver.task
 
     assert palaver.task.Task is Task
+
+
+def test_an_option_may_be_called_like_a_parameter_of_the_command() -> None:
+    from palaver.cli.tasks import task_command
+
+    @task
+    def odd(text: str, words: int = 1, pairs: str = "", is_json: bool = False) -> str:
+        """Options with names that the command itself uses."""
+        return text
+
+    parameters = [parameter.name for parameter in task_command(odd).params]
+    assert len(parameters) == len(set(parameters))

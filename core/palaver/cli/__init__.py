@@ -1,13 +1,14 @@
 """The command line: answers on stdout, talk on stderr, and exit codes that a script can trust.
 
-Exit codes:
+Exit codes, but for `palaver gate`, which has its own:
 
     0    done; also when the reader of a pipe has gone (`palaver ... | head -1`): the run is in history all the same
     1    the task, the model or the history file failed; `palaver doctor` found a problem
     2    the command line is wrong
-    3    no such command, task, model, metric or turn
-    4    the input cannot be used
-    5    finished, some lines of `--lines` failed
+    3    no such command, task, model, metric, run or turn
+    4    the input cannot be used; `eval`: some records of the data set could not be
+    5    finished, some lines of `--lines` or examples of `eval` failed
+    6    finished, and a score is below `--fail-under`
     7    the model has to be downloaded first
     130  ctrl+c; what was written until then is in history
 """

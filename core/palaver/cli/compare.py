@@ -80,7 +80,7 @@ def _list(program: Program, store: Store, *, as_json: bool) -> None:
 
 def _show(program: Program, store: Store, run: int, *, as_json: bool) -> None:
     from palaver.cli.reports import run_record, score_table
-    from palaver.evaluate import report
+    from palaver.runs import report
 
     found = report(program.registry, store, run)
     if as_json:

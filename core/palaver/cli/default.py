@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
@@ -61,7 +62,9 @@ def default(program: Program, names: tuple[str, ...]) -> None:
     else:
         info = registry.installed(name)
     is_named = any(one.name == info.name for one in registry.models())
-    path = set_default(name if is_named else info.path or name, task=task[0] if task else "")  # a path from anywhere
+    is_path = not is_named and info.path and Path(info.path).exists()
+    stored = info.path if is_path else name  # a path must mean the same from any folder
+    path = set_default(stored, task=task[0] if task else "")
     program.output.talk(f"{name} answers {task[0] if task else 'every task without a default of its own'} now: {path}")
 
 

@@ -20,7 +20,7 @@ from palaver.terminal import clip
 
 if TYPE_CHECKING:
     from palaver.data import Dataset
-    from palaver.evaluate import Plan, Report
+    from palaver.runs import Plan, Report
     from palaver.store import Store
     from palaver.task import Task
 
@@ -119,7 +119,7 @@ def _evaluate(program: Program, wish: Wish) -> int:
                 _describe(program, dataset, plans[0] if plans else None, is_preview=wish.is_preview)
                 if wish.is_preview:
                     return BAD_RECORDS if dataset.bad else 0
-                from palaver.evaluate import begin
+                from palaver.runs import begin
 
                 runs = [(begin(store, plan), dataset) for plan in plans]
             reports, error = _run_all(program, store, runs, wish)
@@ -170,8 +170,9 @@ def _run_all(
 ) -> tuple[list[Report], PalaverError | None]:
     """The reports of all runs, and the first error that ended one."""
     from palaver.cli.evalprogress import EvalProgress
-    from palaver.evaluate import Evaluation, report
+    from palaver.evaluate import Evaluation
     from palaver.executor import LocalProcesses
+    from palaver.runs import report
 
     first_error: PalaverError | None = None
     reports: list[Report] = []
@@ -197,7 +198,7 @@ def _run_all(
 
 def _plans(program: Program, store: Store, wish: Wish) -> tuple[Dataset, list[Plan]]:
     """The data set, read, and one plan a model; every typo is an error before anything is asked."""
-    from palaver.evaluate import Plan
+    from palaver.runs import Plan
     from palaver.sources import open_dataset
 
     if not wish.task or not wish.dataset:
@@ -239,7 +240,7 @@ def _task(program: Program, name: str, options: Mapping[str, str]) -> Task:
 
 
 def _reopen(program: Program, store: Store, run: int, wish: Wish) -> Dataset:
-    from palaver.evaluate import plan_of
+    from palaver.runs import plan_of
     from palaver.sources import open_dataset
 
     if wish.task or wish.models or wish.pairs:

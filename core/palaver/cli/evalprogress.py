@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from palaver.cli.output import Progress as Line
 from palaver.cli.output import to_json, write
 from palaver.cli.program import Program
-from palaver.evaluate import Evaluation, Progress, metrics_of
+from palaver.evaluate import Evaluation, Progress
 from palaver.metric import Metric
 from palaver.present import format_seconds, format_value
+from palaver.runs import metrics_of
 from palaver.tally import LIVE_RESAMPLES, CorpusScore
 
 REPORT_SECONDS = 10.0

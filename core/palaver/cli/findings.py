@@ -221,8 +221,12 @@ def plugins(*, is_checked: bool) -> Iterator[Finding]:
     for one in found:
         name = f"{one.found.name} {one.found.version}".strip()
         if one.health == "broken":
+            # What is remembered may have been mended since; what was just tried has not.
             yield Finding(
-                "problem", "plugins", f"{name} is broken: {one.reason}", f"palaver plugins remove {one.found.name}"
+                "problem" if is_checked else "warn",
+                "plugins",
+                f"{name} is broken: {one.reason}",
+                f"palaver plugins remove {one.found.name}",
             )
         elif one.health == "quarantined":
             yield Finding(

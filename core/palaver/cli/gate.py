@@ -23,7 +23,7 @@ from palaver.cli.program import Program, color_option, complete_metrics, json_op
 from palaver.errors import BadInput, NotFound, PalaverError, UsageError
 
 if TYPE_CHECKING:
-    from palaver.evaluate import Report
+    from palaver.runs import Report
 
 _CODES = {"not_worse": 0, "regression": 1, "inconclusive": 3}
 _UNUSABLE, _FAILED = 2, 4

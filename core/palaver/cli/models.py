@@ -151,9 +151,10 @@ def unload(program: Program) -> None:
 @command.command("pull")
 @click.argument("name", shell_complete=complete_models)
 @click.option("--from", "source", default="", metavar="PATH", help="A file or folder that has it already.")
+@click.option("--offline", is_flag=True, help="Fetch nothing from the network; also PALAVER_OFFLINE=1.")
 @color_option
 @click.pass_context
-def pull(context: click.Context, name: str, source: str) -> None:
+def pull(context: click.Context, name: str, source: str, offline: bool) -> None:
     """Download a model, or take it from PATH, and check its SHA-256."""
     from palaver.cli.stop import Stop
     from palaver.pull import pull as fetch  # subprocess and zipfile: paid by whoever downloads
@@ -168,7 +169,7 @@ def pull(context: click.Context, name: str, source: str) -> None:
     local = Path(source).expanduser() if source else None
     try:
         with Stop(program.output) as stop:
-            path = fetch(info, on_progress=shown.show, cancel=stop.event, source=local)
+            path = fetch(info, on_progress=shown.show, cancel=stop.event, source=local, offline=offline)
     except PalaverError as error:
         shown.clear()
         if error.code == "cancelled":

@@ -14,8 +14,8 @@ from palaver.errors import UsageError
 if TYPE_CHECKING:
     from palaver.aligned import Answer
     from palaver.comparison import Comparison, Settings
-    from palaver.evaluate import Report
     from palaver.metric import Metric
+    from palaver.runs import Report
     from palaver.store import Result, Store
 
 trials_option = click.option(
@@ -35,7 +35,7 @@ def compare_runs(
         NotFound: no such run. BadInput: it is no evaluation. UsageError: the runs have nothing in common.
     """
     from palaver.compare import compare
-    from palaver.evaluate import report
+    from palaver.runs import report
 
     if len(set(runs)) < len(runs):
         raise UsageError("A run is not compared with itself.")

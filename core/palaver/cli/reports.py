@@ -15,7 +15,7 @@ from palaver.terminal import safe_text
 
 if TYPE_CHECKING:
     from palaver.data import Dataset
-    from palaver.evaluate import Report
+    from palaver.runs import Report
 
 
 def score_table(reports: Sequence[Report]) -> str:

@@ -61,8 +61,8 @@ def command(program: Program, words: tuple[str, ...], metrics: tuple[str, ...], 
 
 
 def _rescore(program: Program, store: Store, query: Filter, names: tuple[str, ...], tally: Tally) -> int:
-    from palaver.evaluate import score_safely
     from palaver.example import Example
+    from palaver.runs import score_safely
 
     group: list[tuple[int, list[Score]]] = []
     count = 0

@@ -41,9 +41,9 @@ def command(
     from palaver.cli.output import table
     from palaver.cli.reports import score_record, shown, signatures
     from palaver.data import line_file, same_length
-    from palaver.evaluate import score_safely
     from palaver.example import Example
-    from palaver.records import BadRecord
+    from palaver.lines import BadRecord
+    from palaver.runs import score_safely
     from palaver.tally import Tally
 
     paths = [Path(one).expanduser() for one in (hypotheses, *references)]

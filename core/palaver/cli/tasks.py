@@ -64,7 +64,7 @@ def task_command(task: type[Task]) -> click.Command:
     )
     for decorate in _SHARED:
         command = decorate(command)
-    taken = {option.name for option in options}
+    taken = {option.name for option in task.schema()}
     command.params += [_flag(_decoding(name)) for name in DECODING if name not in taken]
     return command
 
@@ -128,7 +128,12 @@ def _flag(option: Option) -> click.Option:
     is_set = option.default not in (None, "")
     helped = option.help + (f"  [default: {option.default}]" if is_set else "")
     # Values stay text: the task itself says what is wrong with them, in words that history keeps.
-    return click.Option([f"--{option.name.replace('_', '-')}", option.name], metavar=shown, help=safe_line(helped))
+    flag = f"--{option.name.replace('_', '-')}"
+    return click.Option([flag, _OWN + option.name], metavar=shown, help=safe_line(helped))
+
+
+_OWN = "own_"
+"""Before the names of a task's options, which may be called like a parameter of the command: `words`, `pairs`."""
 
 
 def _perform(task: type[Task]) -> Callable[..., None]:
@@ -157,7 +162,8 @@ def _perform(task: type[Task]) -> Callable[..., None]:
         program.output.quiet = program.output.quiet or is_quiet
         written = context.meta.get("palaver.written", ())
         try:
-            options = {name: value for name, value in flags.items() if value is not None} | _pairs(pairs)
+            given = {name.removeprefix(_OWN): value for name, value in flags.items() if value is not None}
+            options = given | _pairs(pairs)
         except UsageError as error:
             program.record_failure(task.name, " ".join(written), error, is_kept=not is_unlogged)
             raise

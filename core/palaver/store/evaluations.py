@@ -48,7 +48,8 @@ class Given:
     """What a model answered before to the same request."""
 
     turn_id: int
-    raw: str
+    output: str
+    """As the task read it then; of a long input, the merged answer."""
     generation: Generation
 
 
@@ -172,8 +173,8 @@ def forget_failed(connection: Connection, run_id: int) -> int:
 def given(connection: Connection, key: str, digest: str) -> Given | None:
     """The newest whole answer that these weights gave to this request, however it was asked."""
     row = connection.execute(
-        "SELECT id, coalesce(raw, output) AS raw, finish_reason, prompt_tokens, output_tokens, first_token_seconds, "
-        "seconds, cached_from FROM turns WHERE request_key = ? AND model_digest = ? "
+        "SELECT id, output, coalesce(raw, output) AS raw, finish_reason, prompt_tokens, output_tokens, "
+        "first_token_seconds, seconds, cached_from FROM turns WHERE request_key = ? AND model_digest = ? "
         "AND status IN ('complete', 'truncated') ORDER BY id DESC LIMIT 1",
         (key, digest),
     ).fetchone()
@@ -187,7 +188,7 @@ def given(connection: Connection, key: str, digest: str) -> Given | None:
         row["first_token_seconds"],
         row["seconds"] or 0.0,
     )
-    return Given(row["cached_from"] or row["id"], row["raw"], generation)
+    return Given(row["cached_from"] or row["id"], row["output"], generation)
 
 
 def results(connection: Connection, run_id: int) -> list[Result]:

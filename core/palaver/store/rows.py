@@ -185,7 +185,7 @@ def config_to_json(config: GenerationConfig) -> str:
 def request_key(start: TurnStart) -> str:
     """A name for what was asked and how: the same key to the same weights gives the same greedy answer."""
     # Baselines and other models made for one task read the inputs, the others the prompt.
-    asked = [start.task, start.model_ref, start.options, start.inputs, start.language]
+    asked = [start.task, start.plugin_version, start.model_ref, start.options, start.inputs, start.language]
     sent = [[one.role, one.content] for one in start.prompt]
     return hashlib.sha256(to_json([asked, sent, asdict(start.config)]).encode()).hexdigest()[:24]
 
