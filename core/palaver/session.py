@@ -358,6 +358,8 @@ def _check(task: Task, example: Example) -> None:
                 fix="give a text, @FILE, or pipe one in",
                 code="empty_input",
             )
+    if task.name != "qa" and any(not reference.strip() for reference in example.references):
+        raise BadInput("A reference is a text: the answer you would have wanted.", code="empty_reference")
 
 
 def _culprit(task: Task, error: Exception) -> PluginFailed:

@@ -153,7 +153,9 @@ class Conversation:
 
         def began(started: Started) -> None:
             is_loaded = started.model.is_baseline or started.model.ref in self._loaded
-            self._tell(messages.Began(entry, started.turn_id, started.model, is_loaded, started.forgotten))
+            self._tell(
+                messages.Began(entry, started.turn_id, started.model, is_loaded, started.forgotten, started.notice)
+            )
 
         try:
             ask = parse_line(line, session.registry)

@@ -40,6 +40,8 @@ class Began(Message):
     model: ModelInfo
     is_loaded: bool
     forgotten: int
+    notice: str = ""
+    """How the input is taken apart; comes with a second message about the same turn."""
 
 
 @dataclass

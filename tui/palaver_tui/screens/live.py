@@ -168,7 +168,9 @@ class LiveScreen(Screen[None]):
         running.is_loading = not event.is_loaded
         running.exchange.answered_by(event.model.name)
         self.show_state(model_state(event.model, "◐" if running.is_loading else "●"))
-        if event.forgotten:
+        if event.notice:
+            self.transcript.say(f"The text is longer than {event.model.name}'s window: {event.notice}.")
+        elif event.forgotten:
             self.transcript.say(
                 f"The {event.forgotten} oldest messages no longer fit into {event.model.name}'s window."
             )
