@@ -330,8 +330,13 @@ class _Log:
 
     def _send(self) -> None:
         group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+        try:
+            written = self._store.add_answers(group)
+        except PalaverError as error:  # the history was closed meanwhile
+            self._error = error
+            return
         self._is_busy = True
-        self._store.add_answers(group).add_done_callback(self._sent)
+        written.add_done_callback(self._sent)
 
     def _sent(self, future: Future[list[int | None]]) -> None:
         """The writer is free again. Runs in its thread."""

@@ -74,6 +74,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, str | BadRecord]]:
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes | BadRecord]]:
+    """Line numbers from 1, with the bytes of the line; the last is bad where the gzip data ends early.
+
+    Raises:
+        BadInput: the file is UTF-16, or no gzip in spite of its name. OSError: it cannot be opened.
+    """
     number = 0
     with contextlib.closing(open_file(path)) as file:
         while True:
@@ -98,10 +103,16 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes | BadRecord]]:
 
 
 def open_file(path: Path) -> BinaryIO:
+    """The file, decompressed if its name ends in `.gz`."""
     return cast(BinaryIO, gzip.open(path, "rb")) if path.name.endswith(".gz") else path.open("rb")
 
 
 def decode_line(raw: bytes) -> str:
+    """A line as text, without its end.
+
+    Raises:
+        Malformed: it is not UTF-8, or holds a NUL.
+    """
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

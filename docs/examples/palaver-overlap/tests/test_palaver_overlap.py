@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from palaver_overlap import Overlap
 
 from palaver import Example
-
-from palaver_overlap import Overlap
 
 
 def score(output: str, *references: str) -> float | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from palaver import GenerationConfig, Message, Request
-
 from palaver_reverse import INFO, Reverse
+
+from palaver import GenerationConfig, Message, Request
 
 
 def answers(*texts: str, limit: int = 100, cancel: threading.Event | None = None) -> list[tuple[str, str | None]]:
