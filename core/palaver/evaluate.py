@@ -218,7 +218,7 @@ class Evaluation:
         output: str | None = None
         try:
             model = self.registry.model(self.info.name)
-            listener = Listener(lambda count: None, lambda text: None, lambda text: None)
+            listener = Listener(lambda count: None, *[lambda text: None] * 3)
             found = answer_in_parts(self.task, prepared.example, model, config, cancel, listener, refusal)
             generation, output = found.generation, found.answer
         except PalaverError as error:

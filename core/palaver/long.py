@@ -46,6 +46,8 @@ class Listener:
 
     on_split: Callable[[int], None]
     """In how many parts it is read; again, if they turn out too long."""
+    on_title: Callable[[str], None]
+    """Which part is asked about now: `part 3 of 13`, `merged`."""
     on_part: Callable[[str], None]
     """What the model writes about a part, with its title: to be kept, not to be shown as the answer."""
     on_text: Callable[[str], None]
@@ -65,6 +67,7 @@ class _Parts:
         """One part's answer, as the task reads it."""
         on_text = self.listener.on_text if is_last else self.listener.on_part
         request = _of_task(self.task.request, example)
+        self.listener.on_title(title)
         self.listener.on_part(f"\n\n[{title}]\n" if self.told else f"[{title}]\n")
         found = generate(self.model, request, self.config, self.cancel, on_text)
         self.told.append((title, found))

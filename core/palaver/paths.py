@@ -60,6 +60,8 @@ def models_dir() -> Path:
 
 
 def private_dir(path: Path) -> Path:
-    """`path`, created for the user alone (0700) if it was missing."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """`path`, created for the user alone (0700) if it was missing, as is each missing folder above it."""
+    if not path.parent.exists():
+        private_dir(path.parent)
+    path.mkdir(exist_ok=True, mode=0o700)
     return path

@@ -17,6 +17,9 @@ from palaver.registry import Registry
 from palaver.store import Store, Turn, TurnStart
 from palaver.task import Chat, Task
 
+REMEMBERED = 2000
+"""Characters of a task's text that the conversation after it still knows; a whole file would push out all else."""
+
 DRAFT_SECONDS = 0.5
 """How much of a streaming answer a crash can cost."""
 
@@ -44,7 +47,9 @@ class Started:
     forgotten: int = 0
     """Earlier messages of the conversation that no longer fit the model's window."""
     notice: str = ""
-    """What the user should know of how the model reads the input: `split in 3 chunks`. It comes with a second call."""
+    """How an input longer than the window was taken apart, in a second call: `split in 13 chunks`."""
+    part: str = ""
+    """Which part is being read, in a call for each: `part 3 of 13`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,10 @@ class Session:
         def on_split(count: int) -> None:
             on_start(replace(started, notice=f"split in {count} chunks"))
 
-        return self._answer(ask, example, info, sent, config, turn_id, cancel, on_text, on_split)
+        def on_title(title: str) -> None:
+            on_start(replace(started, part=title))
+
+        return self._answer(ask, example, info, sent, config, turn_id, cancel, on_text, on_split, on_title)
 
     def fail(self, ask: Ask, error: PalaverError) -> Outcome:
         """Record a question that could not even be asked."""
@@ -242,6 +250,7 @@ class Session:
         cancel: threading.Event,
         on_text: Callable[[str], None],
         on_split: Callable[[int], None],
+        on_title: Callable[[str], None],
     ) -> Outcome:
         journal = _Journal(self.store, turn_id, on_text)
         generation, error, digest = Generation("", "error"), None, info.digest
@@ -251,7 +260,7 @@ class Session:
             try:
                 generation = generate(model, sent, config, cancel, journal.add)
             except ContextExceeded as refusal:
-                listener = Listener(on_split, journal.keep, journal.add)
+                listener = Listener(on_split, on_title, journal.keep, journal.add)
                 found = answer_in_parts(ask.task, example, model, config, cancel, listener, refusal)
                 generation, merged = found.generation, found.answer
             digest = model.info.digest
@@ -347,7 +356,8 @@ def _asked(task: Task, sent: Request) -> Message:
     """What was asked, as the conversation remembers it: a task's instruction and text as one message of the user."""
     if isinstance(task, Chat):
         return sent.messages[-1]
-    return Message("user", "\n\n".join(message.content for message in sent.messages))
+    told = "\n\n".join(message.content for message in sent.messages)
+    return Message("user", told if len(told) <= REMEMBERED else f"{told[:REMEMBERED]} […]")
 
 
 def _check(task: Task, example: Example) -> None:

@@ -32,14 +32,19 @@ class Server(Protocol):
 
 
 def threads() -> int:
-    """Threads to compute with: one a physical core that this process may use; PALAVER_THREADS overrides."""
+    """Threads to compute with: one a physical core that is not busy just now; PALAVER_THREADS overrides.
+
+    A thread too many is worse than one too few: at each layer all wait for the one that another program holds up.
+    """
     wanted = os.environ.get("PALAVER_THREADS", "")
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     smt = Path("/sys/devices/system/cpu/smt/active")
     shares_cores = smt.is_file() and smt.read_text("ascii").strip() == "1"
-    return max(1, usable // 2 if shares_cores else usable)
+    cores = max(1, usable // 2 if shares_cores else usable)
+    busy = round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
+    return max(1, cores - busy)
 
 
 def serve(

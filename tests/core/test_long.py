@@ -58,9 +58,10 @@ def test_a_summary_of_a_long_text_is_a_summary_of_summaries(store: Store) -> Non
     outcome, started = ask(store, model, f"/summarize {text}")
     turn = outcome.turn
     parts = [request for request in model.asked if len(request.example["text"]) < 2000]
-    count = int(started[-1].notice.split()[2])
+    count = int(started[1].notice.split()[2])
     assert started[0].notice == ""
-    assert started[-1].notice == f"split in {count} chunks" and count >= 3
+    assert started[1].notice == f"split in {count} chunks" and count >= 3
+    assert [one.part for one in started[2:]] == [*(f"part {one} of {count}" for one in range(1, count + 1)), "merged"]
     assert started[-1].turn_id == turn.id
     *chunks, merged = parts[-count - 1 :]
     assert "".join(one.example["text"] for one in chunks) == text  # nothing was left out, nothing read twice
@@ -96,7 +97,8 @@ def test_a_question_is_answered_by_most_of_the_parts_that_answer(
     text = "Ulm is a town. " * 280  # 4,200 characters in windows of 2,000, with the instruction: three parts
     model = Scripted(narrow(answers(*said)), context=900)
     outcome, started = ask(store, model, f'/qa "{text}" Which town?')
-    assert started[-1].notice == "split in 3 chunks"
+    assert started[1].notice == "split in 3 chunks"
+    assert [one.part for one in started[2:]][:3] == ["part 1 of 3", "part 2 of 3", "part 3 of 3"]
     assert (outcome.turn.status, outcome.turn.output) == ("complete", expected)
     assert all("Which town?" in request.messages[-1].content for request in model.asked)
 

@@ -244,8 +244,8 @@ class Live:
         if started.notice:
             self._progress.clear()
             self._output.talk(f"{self._model} · the text is longer than its window: {started.notice}")
-        if not self.is_streaming:
-            self._progress.show(f"{self._model} · reading")
+        if not self.is_streaming or started.part:
+            self._progress.show(f"{self._model} · reading {started.part}".rstrip())
 
     def add(self, piece: str) -> None:
         """The model wrote a piece of text."""

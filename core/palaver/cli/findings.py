@@ -24,7 +24,7 @@ Level = Literal["ok", "warn", "problem"]
 LITTLE_SPACE = 500_000_000
 """Bytes below which a download or a long session may not end well."""
 
-_PACKAGES = ("palaver", "textual", "sacrebleu", "rouge-score", "sqlite-utils", "click", "pluggy", "xllamacpp")
+_PACKAGES = ("palaver", "textual", "sacrebleu", "sqlite-utils", "click", "pluggy", "xllamacpp")
 
 
 @dataclass(frozen=True, slots=True)

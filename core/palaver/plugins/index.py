@@ -91,5 +91,6 @@ def write_private(path: Path, value: object) -> None:
     draft = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
         private_dir(path.parent)
-        draft.write_text(json.dumps(value, indent=1), "utf-8")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
         draft.replace(path)

@@ -69,6 +69,7 @@ class _Word:
 
 
 _TOKEN = re.compile(r"""(-?) (?: ([a-z_]+) : )? (?: "([^"]*)"? | (\S+) )""", re.VERBOSE | re.IGNORECASE)
+_HALF = re.compile(r"[a-z]\w*(?:<=|>=|<|>)|(?:rating|id)(?:<=|>=|<|>|=)\S*", re.IGNORECASE)
 _COMPARISON = re.compile(r"([a-z][\w-]*)(<=|>=|<|>|=)([-+]?(?:\d+\.?\d*|\.\d+))", re.IGNORECASE | re.ASCII)
 
 
@@ -130,6 +131,8 @@ def _condition(key: str, value: str, whole: str, *, is_quoted: bool) -> _Conditi
         raise UsageError(f"'{value}' needs a value right after the colon.")
     if not key:
         compared = None if is_quoted else _COMPARISON.fullmatch(whole)
+        if not is_quoted and compared is None and _HALF.fullmatch(whole):
+            raise UsageError(f"'{whole}' needs a number, as in chrf<50. Quotes search for the text itself.")
         return _compare(compared[1].lower(), compared[2], float(compared[3])) if compared else None
     if key in ("task", "model", "plugin"):
         column = "model_ref" if key == "model" and ":" in value else key
