@@ -244,3 +244,16 @@ def test_the_version_is_told_at_once() -> None:
     told, seconds = done.stdout.split("\n")[:2]
     assert told == "palaver 0.1.0"
     assert float(seconds) < 0.15
+
+
+@pytest.mark.parametrize("wrong", [("-o", "foo=1"), ("--ref", "@nofile"), ("-m", "nope")])
+def test_a_piped_text_is_not_lost_when_an_option_is_wrong(wrong: tuple[str, ...]) -> None:
+    assert piped("summarize", *wrong, given=b"A text to keep.").code != 0
+    shown = piped("history", "show", "1").out
+    assert "A text to keep." in shown
+    assert "failed" in shown
+
+
+def test_a_piped_text_that_is_no_utf8_is_kept_as_far_as_it_can_be_read() -> None:
+    assert piped("summarize", given="Gr\u00fc\u00dfe aus Ulm".encode("latin-1")).code == 4
+    assert "e aus Ulm" in piped("history", "show", "1").out

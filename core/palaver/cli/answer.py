@@ -34,11 +34,13 @@ def answer(program: Program, wanted: Invocation, *, stdin: TextIO | None) -> int
     """
     with program.history(is_kept=wanted.is_kept) as store:
         session = Session(program.registry, store, kind="task", metrics=wanted.metrics)
+        piped = Piped(stdin)
         try:
             try:
-                ask = understand(program, wanted, stdin)
+                ask = understand(program, wanted, piped)
             except PalaverError as error:
-                session.record_failure(wanted.task.name, _typed(wanted), error)
+                typed = " ".join(wanted.written or wanted.typed.words)
+                session.record_failure(wanted.task.name, f"{typed}\n{piped.seen}".strip(), error)
                 raise
             if wanted.is_by_line:
                 from palaver.cli.lines import answer_lines
@@ -49,7 +51,41 @@ def answer(program: Program, wanted: Invocation, *, stdin: TextIO | None) -> int
             session.close()
 
 
-def understand(program: Program, wanted: Invocation, stdin: TextIO | None) -> Ask:
+class Piped:
+    """Stdin, read once; what came is kept for the record of a question that could not be understood."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.seen = ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Something other than a terminal is there to be read."""
+        return self._stream is not None and not is_terminal(self._stream)
+
+    def read(self) -> str:
+        """All of it as text.
+
+        Raises:
+            BadInput: it is empty, or not UTF-8.
+        """
+        if self._stream is None:  # closed by the shell: `<&-`
+            raise BadInput("There is no stdin.", fix="pipe a text in, or give @FILE", code="empty_input")
+        if is_terminal(self._stream):
+            write(sys.stderr, "Reading from the terminal; ctrl+d ends the text.\n")
+        raw = self._stream.buffer.read()
+        self.seen = raw.decode("utf-8", "replace")
+        try:
+            text = decode(raw, "stdin")
+        except BadInput as error:
+            fix = "pipe it through: iconv -f ISO-8859-1 -t UTF-8"
+            raise BadInput(error.message, fix=fix, code=error.code) from error
+        if not text.strip():
+            raise BadInput("There is no text: stdin is empty.", fix="pipe a text in, or give @FILE", code="empty_input")
+        return text
+
+
+def understand(program: Program, wanted: Invocation, stdin: Piped) -> Ask:
     """The question behind the words, with stdin and files read.
 
     Raises:
@@ -59,11 +95,11 @@ def understand(program: Program, wanted: Invocation, stdin: TextIO | None) -> As
     words = list(typed.words)
     needed = [one.name for one in task.schema() if one.default is None and one.name in task.arguments]
     before = len([name for name in needed if name not in typed.options])
-    is_piped = stdin is not None and not is_terminal(stdin)
-    if is_piped and before <= len(words) < before + len(task.inputs):
+    if stdin.is_waiting and before <= len(words) < before + len(task.inputs):
         words.append("-")
     if words.count("-") > 1:
         raise UsageError("Only one input can come from stdin.")
+    text = stdin.read() if "-" in words else ""  # before all that can fail: it cannot be read twice
     if wanted.metrics:
         program.registry.metrics_for(task.name, True, wanted.metrics)
     try:
@@ -74,7 +110,6 @@ def understand(program: Program, wanted: Invocation, stdin: TextIO | None) -> As
     check_references(task, ask.example.references)
     if "-" not in words:
         return ask
-    text = read_stdin(stdin)
     if not wanted.is_by_line:
         text = text.removesuffix("\n")  # `echo` adds it
     # build() leaves a lone dash alone: it stands for the text, which is not searched for @files.
@@ -90,29 +125,6 @@ def check_references(task: type[Task], references: Sequence[str]) -> None:
     """
     if task.name != "qa" and any(not one.strip() for one in references):
         raise BadInput("A reference is empty: it is the answer you would have wanted.", code="empty_reference")
-
-
-def read_stdin(stdin: TextIO | None) -> str:
-    """All of stdin as text.
-
-    Raises:
-        BadInput: it is empty, or not UTF-8.
-    """
-    if stdin is None:  # closed by the shell: `<&-`
-        raise BadInput("There is no stdin.", fix="pipe a text in, or give @FILE", code="empty_input")
-    if is_terminal(stdin):
-        write(sys.stderr, "Reading from the terminal; ctrl+d ends the text.\n")
-    try:
-        text = decode(stdin.buffer.read(), "stdin")
-    except BadInput as error:
-        raise BadInput(error.message, fix="pipe it through: iconv -f ISO-8859-1 -t UTF-8", code=error.code) from error
-    if not text.strip():
-        raise BadInput("There is no text: stdin is empty.", fix="pipe a text in, or give @FILE", code="empty_input")
-    return text
-
-
-def _typed(wanted: Invocation) -> str:
-    return " ".join(wanted.written or wanted.typed.words)
 
 
 def _answer_one(program: Program, wanted: Invocation, session: Session, ask: Ask) -> int:
