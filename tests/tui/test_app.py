@@ -74,7 +74,7 @@ async def test_a_history_that_cannot_be_opened_is_said_on_the_screen(tmp_path: P
 
 async def test_the_palette_names_commands_by_group_and_changes_the_theme(tmp_path: Path) -> None:
     async with chat(tmp_path, says("ok"), size=(100, 40)) as talk:
-        titles = {command.title for command in talk.app.get_system_commands(talk.app.screen)}
+        titles = {command.title for command in talk.app.palette_commands()}
         assert {"chat: new conversation", "go: history", "model: copy", "app: theme"} <= titles
         for name in ("ledger-light", "textual-light", "nord"):
             talk.app.theme = name

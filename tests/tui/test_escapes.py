@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import threading
 from collections.abc import Iterator
@@ -88,6 +89,24 @@ async def test_none_of_22_sequences_and_27_markups_gets_through(
             for one in ("[@click=app.quit]quit[/]", "arr[i][j]", "[type=value_error, input_value={'a': 1}]"):
                 assert one in talk.shown()
         assert talk.app.is_running
+
+
+async def test_the_palette_shows_names_and_descriptions_of_plugins_as_they_are(tmp_path: Path) -> None:
+    evil = ("[/red]", "[@click=app.quit]quit[/]", "[bold", "arr[i][j]", "$x [$muted]", "\x1b]0;title\x07", "two\nlines")
+    async with chat(tmp_path, says("ok"), size=(120, 60)) as talk:
+        registry = talk.screen.conversation.session.registry  # type: ignore[union-attr]
+        for one in evil:
+            registry._models[one] = dataclasses.replace(talk.model.info, name=one, description=f"does {one}")
+        await talk.pilot.press("ctrl+p")
+        await talk.until(lambda: "model: arr[i][j]" in talk.shown())  # before anything is typed
+        await talk.pilot.press(*"model")
+        for one in ("[/red]", "[@click=app.quit]quit[/]", "[bold", "$x [$muted]", "two lines"):
+            await talk.until(lambda one=one: f"model: {one}" in talk.shown() and f"does {one}" in talk.shown(), one)
+        assert not OBEYED.search(talk.shown().replace("\n", ""))
+        await talk.pilot.press(*": arr")
+        await talk.until(lambda: "[bold" not in talk.shown())
+        await talk.pilot.press("enter", "enter")
+        await talk.until(lambda: "arr[i][j] answers from now on" in talk.shown())
 
 
 async def test_links_of_an_answer_open_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

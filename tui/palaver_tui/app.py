@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import sys
 import time
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
 
 from palaver_tui import slash, tty
+from palaver_tui.commands import PaletteCommand, PaletteCommands
 from palaver_tui.conversation import OpenSession
 from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
@@ -39,6 +41,7 @@ class PalaverApp(App[None]):
 
     CSS_PATH = ["app.tcss", "screens/chat.tcss"]  # Textual reads none of the default screen's own
     TITLE = "palaver"
+    COMMANDS: ClassVar = {PaletteCommands}
     BINDINGS: ClassVar = [
         Binding("ctrl+q", "leave", "quit", show=False, priority=True, id="app.quit"),
         Binding("ctrl+c", "interrupt", "stop", show=False, system=True, id="app.interrupt"),
@@ -150,19 +153,19 @@ class PalaverApp(App[None]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(slash.entries(session.registry if session else None)))
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Palaver's own commands, then the theme."""
-        yield SystemCommand("chat: new conversation", "forget what was said", lambda: self._type("/new"))
-        yield SystemCommand("chat: demo", "score three ready translations", lambda: self._type("/demo"))
-        yield SystemCommand("go: chat", "the conversation", self.action_chat)
-        yield SystemCommand("go: history", "every turn so far", self.action_history)
+    def palette_commands(self) -> Iterable[PaletteCommand]:
+        """What the command palette offers: Palaver's own commands, the models, the theme."""
+        yield PaletteCommand("chat: new conversation", "forget what was said", lambda: self._type("/new"))
+        yield PaletteCommand("chat: demo", "score three ready translations", lambda: self._type("/demo"))
+        yield PaletteCommand("go: chat", "the conversation", self.action_chat)
+        yield PaletteCommand("go: history", "every turn so far", self.action_history)
         session = self.chat.conversation.session
         for info in session.registry.models() if session else ():
-            line = f"/model {info.name}"
-            yield SystemCommand(f"model: {info.name}", info.description, lambda line=line: self._type(line))
-        yield SystemCommand("app: theme", "dark, light and Textual's own", self.action_change_theme)
-        yield SystemCommand("app: help", "keys and commands", self.action_help)
-        yield SystemCommand("app: quit", "leave", self.action_leave)
+            choose = functools.partial(self._type, f"/model {info.name}")
+            yield PaletteCommand(f"model: {info.name}", info.description, choose)
+        yield PaletteCommand("app: theme", "dark, light and Textual's own", self.action_change_theme)
+        yield PaletteCommand("app: help", "keys and commands", self.action_help)
+        yield PaletteCommand("app: quit", "leave", self.action_leave)
 
     def _type(self, line: str) -> None:
         self.action_chat()

@@ -46,12 +46,9 @@ class Additions:
 
 def additions() -> Additions:
     """The tasks and commands of the installed plugins; a new one is looked at by a process of its own."""
-    from palaver.config import read_settings
     from palaver.plugins import look, probe
 
-    off: tuple[str, ...] = ()
-    with contextlib.suppress(PalaverError):  # help must not fail over a comma in the settings
-        off = read_settings().plugins_off
+    off = _off()
     plugins = look(off=off)
     if unknown := [one.found for one in plugins if one.health == "unloaded" and not one.is_known]:
         probe(unknown)
@@ -71,6 +68,14 @@ def additions() -> Additions:
     return Additions(told_of["task"], told_of["command"], unknown_names)
 
 
+def _off() -> tuple[str, ...]:
+    from palaver.config import read_settings
+
+    with contextlib.suppress(PalaverError):  # help must not fail over a comma in the settings
+        return read_settings().plugins_off
+    return ()
+
+
 class Palaver(click.Group):
     """A group whose commands are the core's, then the plugins' tasks, then the commands that plugins add."""
 
@@ -83,6 +88,8 @@ class Palaver(click.Group):
             command = import_module(f"palaver.cli.{cmd_name}").command
             assert isinstance(command, click.Command)
             return command
+        if (remembered := remembered_command(cmd_name)) is not None:
+            return remembered
         program = ctx.ensure_object(Program)
         tasks = program.registry.tasks()
         # `chat` is a task of the core and the front end's command: the command is what `palaver chat` means.
@@ -120,6 +127,24 @@ class Palaver(click.Group):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+def remembered_command(name: str) -> click.Command | None:
+    """The command that the index says one plugin adds, so that the others need not be imported before it runs."""
+    from palaver.plugins import Plugins, look, read_index
+
+    def adds(words: Sequence[str]) -> bool:
+        return any(one.startswith(f"command {name}:") for one in words)
+
+    if not any(adds(entry.adds) for entry in read_index().values()):
+        return None
+    owner = next((one.found for one in look(off=_off()) if one.health == "unloaded" and adds(one.adds)), None)
+    if owner is None:
+        return None
+    plugins, group = Plugins([owner]), click.Group("palaver")
+    plugins.load()
+    plugins.call("palaver_commands", group=group)
+    return group.commands.get(name)
 
 
 def plugin_commands(program: Program) -> Mapping[str, click.Command]:
@@ -172,7 +197,7 @@ def palaver(context: click.Context) -> None:
         write(sys.stderr, context.get_help() + "\n")
         context.exit(2)
     program = context.ensure_object(Program)
-    chat = plugin_commands(program).get("chat")
+    chat = remembered_command("chat") or plugin_commands(program).get("chat")
     if chat is None:
         broken = [f"{one.found.name}: {one.reason}" for one in program.registry.plugins if one.health == "broken"]
         raise PalaverError(
