@@ -1,6 +1,7 @@
-"""How long until the first frame of `palaver chat` is on the terminal, and what it costs: seconds, megabytes, modules.
+"""How long until the first frame of `palaver chat` is on the terminal, beside the smallest Textual app there can be.
 
-Run as `python tests/bench/bench_first_paint.py [TIMES]`. POSIX only: it reads a pseudo-terminal.
+Prints seconds, processor seconds and megabytes of both, measured in turn, and the ratio of the seconds. Run as
+`python tests/bench/bench_first_paint.py [TIMES]`. POSIX only: it reads a pseudo-terminal.
 """
 
 from __future__ import annotations
@@ -26,15 +27,25 @@ FIRST = "Ask, or / for tasks"
 CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def measure(home: str) -> tuple[float, float, float]:
+BARE = f"""
+from textual.app import App
+from textual.widgets import TextArea
+
+class Bare(App):
+    def compose(self):
+        yield TextArea(placeholder={FIRST!r})
+
+Bare().run()
+"""
+
+
+def measure(home: str, *command: str) -> tuple[float, float, float]:
     """Seconds until the first frame, its processor seconds, and megabytes of memory then."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
     env = {**os.environ, "PALAVER_HOME": home, "TERM": "xterm-256color"}
     began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "palaver", "chat"], stdin=slave, stdout=slave, stderr=slave, env=env
-    )
+    process = subprocess.Popen([sys.executable, *command], stdin=slave, stdout=slave, stderr=slave, env=env)
     seen = b""
     while FIRST.encode() not in CONTROL.sub(b"", seen):
         if select.select([master], [], [], 10)[0]:
@@ -62,10 +73,16 @@ def modules() -> int:
 def main() -> None:
     """Print the median of some starts; the first one, which fills caches, does not count."""
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    chat, bare = [], []
     with tempfile.TemporaryDirectory() as home:
-        found = [measure(home) for _ in range(times + 1)][1:]
-    seconds, cpu, memory = (statistics.median(values) for values in zip(*found, strict=True))
-    print(f"first frame {seconds:.2f} s · processor {cpu:.2f} s · {memory:.0f} MB · {modules()} modules")
+        for _ in range(times + 1):
+            chat.append(measure(home, "-m", "palaver", "chat"))
+            bare.append(measure(home, "-c", BARE))
+    for name, found in (("palaver chat", chat[1:]), ("bare Textual", bare[1:])):
+        seconds, cpu, memory = (statistics.median(values) for values in zip(*found, strict=True))
+        print(f"{name}: first frame {seconds:.2f} s · processor {cpu:.2f} s · {memory:.0f} MB")
+    ratios = [one[0] / other[0] for one, other in zip(chat[1:], bare[1:], strict=True)]
+    print(f"ratio of seconds, median of {times} pairs: {statistics.median(ratios):.2f} · {modules()} modules")
 
 
 if __name__ == "__main__":
