@@ -57,14 +57,27 @@ def set_default(model: str, *, task: str = "") -> Path:
     Raises:
         UsageError: the file cannot be read or written, or is laid out in a way that a line cannot be added to.
     """
+    return _assign(task or "model", model, in_models=bool(task))
+
+
+def set_theme(name: str) -> Path:
+    """Make `name` the theme of the terminal UI in the settings file; every other line stays as it is.
+
+    Raises:
+        UsageError: as `set_default`.
+    """
+    return _assign("theme", name)
+
+
+def _assign(name: str, value: str, *, in_models: bool = False) -> Path:
     path = config_file()
     read_settings()  # a file that is no TOML is refused before it is touched
     before = path.read_text("utf-8") if path.exists() else ""
-    lines, key = before.splitlines(), task or "model"
+    lines, key = before.splitlines(), name
     if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
         key = json.dumps(key, ensure_ascii=False)
-    line = f"{key} = {json.dumps(model, ensure_ascii=False)}"  # TOML's basic strings are written like JSON's
-    first, last = _section(lines, "[models]" if task else "")
+    line = f"{key} = {json.dumps(value, ensure_ascii=False)}"  # TOML's basic strings are written like JSON's
+    first, last = _section(lines, "[models]" if in_models else "")
     assigned = re.compile(rf"\s*{re.escape(key)}\s*=[^#]*(#.*)?$")
     for at in range(first, last):
         if found := assigned.match(lines[at]):
@@ -75,7 +88,7 @@ def set_default(model: str, *, task: str = "") -> Path:
         lines[min(first, len(lines)) : min(first, len(lines))] = new
     after = "\n".join(lines) + "\n"
     wanted = tomllib.loads(before)
-    (wanted.setdefault("models", {}) if task else wanted)[task or "model"] = model
+    (wanted.setdefault("models", {}) if in_models else wanted)[name] = value
     try:
         is_right = tomllib.loads(after) == wanted
     except tomllib.TOMLDecodeError:

@@ -72,6 +72,12 @@ class IsolatedModel:
         """Its process runs. It may still be loading."""
         return self.pid is not None
 
+    @property
+    def is_ready(self) -> bool:
+        """Its weights are loaded and its process runs: a question is answered without loading first."""
+        life = self._life
+        return life is not None and life.loaded.is_set() and life.error is None and life.process.alive
+
     def memory_bytes(self) -> int:
         """Resident memory of the process, 0 when there is none."""
         life = self._life

@@ -144,6 +144,11 @@ class Registry:
         """The models that were asked for in this process."""
         return list(self._running.values())
 
+    def is_ready(self, info: ModelInfo) -> bool:
+        """Whether this model answers without loading first; one in this process was loaded when it was asked for."""
+        running = self._running.get(info.ref)
+        return running is not None and bool(getattr(running, "is_ready", True))
+
     def unload(self, name: str) -> bool:
         """Close a running model and free its memory; False if it was not running."""
         running = self._running.pop(self.info(name).ref, None)

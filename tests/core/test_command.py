@@ -18,9 +18,9 @@ def registry() -> Registry:
 
 
 def test_plain_text_is_chat(registry: Registry) -> None:
-    ask = parse_line("What's a \"noun\"?\nTell me.", registry)
+    ask = parse_line('What\'s a "noun"?\nTell me.', registry)
     assert ask.task.name == "chat"
-    assert ask.example["text"] == "What's a \"noun\"?\nTell me."
+    assert ask.example["text"] == 'What\'s a "noun"?\nTell me.'
 
 
 def test_two_slashes_begin_a_text_with_a_slash(registry: Registry) -> None:

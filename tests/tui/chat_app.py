@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -40,6 +40,34 @@ class Held:
         yield Delta(finish_reason="cancelled" if cancel.is_set() else "stop")
 
 
+class Weights(threading.Event):
+    """Set when they are loaded, as a test says; or when loading has failed."""
+
+    fails = False
+
+
+class WithWeights(Scripted):
+    """A scripted model that has to load before it answers, as one in a process of its own does."""
+
+    def __init__(self, script: Script, weights: Weights) -> None:
+        super().__init__(script)
+        self.weights = weights
+
+    @property
+    def is_ready(self) -> bool:
+        return self.weights.is_set() and not self.weights.fails
+
+    def load(self) -> None:
+        assert self.weights.wait(PATIENCE)
+
+    def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        while not self.weights.wait(0.01):
+            if cancel.is_set():
+                yield Delta(finish_reason="cancelled")
+                return
+        yield from super().stream(requests, config, cancel)
+
+
 class Chat:
     """A running app, as a test needs it."""
 
@@ -58,6 +86,14 @@ class Chat:
     def will_do(self) -> str:
         """The row above the prompt."""
         return str(self.screen.query_one("#will-do", Text).content)
+
+    def loads_slowly(self) -> Weights:
+        """From now on the model has weights, which are loaded when the test says so."""
+        weights = Weights()
+        registry = self.screen.conversation.session.registry  # type: ignore[union-attr]
+        registry.scripted = WithWeights(self.model.script, weights)  # type: ignore[attr-defined]
+        registry._backends["scripted"][0].model = registry.scripted  # type: ignore[attr-defined]
+        return weights
 
     async def until(self, holds: Callable[[], object], what: str = "") -> None:
         """Let the app run until something holds."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.core.scripted import says
+from tests.core.scripted import Scripted, ScriptedRegistry, says
 from tests.tui.chat_app import chat, shown
 
 from palaver.errors import StoreError
@@ -70,6 +73,66 @@ async def test_a_history_that_cannot_be_opened_is_said_on_the_screen(tmp_path: P
         assert "palaver doctor --recover" in shown(app)
         await pilot.press("x")
         assert app.chat.prompt.text == "x"
+
+
+async def test_a_history_of_a_newer_palaver_is_named_at_every_question_and_the_text_is_kept(tmp_path: Path) -> None:
+    history = tmp_path / "history.db"
+    Store.open(history).close()
+    with closing(sqlite3.connect(history)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    app = PalaverApp(lambda: Session(Registry(Plugins()), Store.open(history)))
+    async with app.run_test(size=(100, 50)) as pilot:
+        while "! The history file" not in shown(app):
+            await pilot.pause(0.01)
+        for number in (2, 3):
+            await pilot.press(*([] if app.chat.prompt.text else "Hello"), "enter")
+            while shown(app).count("! The history file") < number:
+                await pilot.pause(0.01)
+            assert app.chat.prompt.text == "Hello"
+        assert "still starting" not in shown(app)
+
+
+@pytest.mark.parametrize("line", ["Hello", "/demo"])
+async def test_what_is_sent_before_the_history_is_open_is_answered_when_it_is(tmp_path: Path, line: str) -> None:
+    may_open = threading.Event()
+    model = Scripted(says("Good morning."))
+
+    def opens_late() -> Session:
+        assert may_open.wait(20)
+        return Session(ScriptedRegistry(model), Store.open(tmp_path / "history.db"), model="scripted")
+
+    app = PalaverApp(opens_late)
+    async with app.run_test(size=(100, 60)) as pilot:
+        app.chat.prompt.put(line)
+        await pilot.press("escape", "enter")
+        await pilot.pause()
+        assert f"starting… {line} is sent then" in shown(app)
+        assert app.chat.transcript.exchanges == []
+        await pilot.press(*"next", "enter")
+        assert app.chat.prompt.text == "next"
+        may_open.set()
+        expected = "Good morning." if line == "Hello" else "BLEU 100.0"
+        while expected not in shown(app):
+            await pilot.pause(0.01)
+        assert app.chat.prompt.text == "next"
+    app.chat.conversation.close()
+
+
+async def test_what_was_sent_comes_back_where_the_history_cannot_be_opened(tmp_path: Path) -> None:
+    may_open = threading.Event()
+
+    def fails_late() -> Session:
+        assert may_open.wait(20)
+        raise StoreError("history.db is damaged.", fix="palaver doctor --recover")
+
+    app = PalaverApp(fails_late)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press(*"Hello", "enter")
+        assert app.chat.prompt.text == ""
+        may_open.set()
+        while "! history.db is damaged." not in shown(app):
+            await pilot.pause(0.01)
+        assert app.chat.prompt.text == "Hello"
 
 
 async def test_the_palette_names_commands_by_group_and_changes_the_theme(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.core.scripted import says
-from tests.tui.chat_app import Held, chat
+from tests.tui.chat_app import Chat, Held, chat
+from textual.events import Key
 
 from palaver import Delta, GenerationConfig, ModelFailed, Request
 from palaver_tui.widgets.exchange import Exchange
@@ -53,15 +54,63 @@ async def test_escape_stops_within_a_fifth_of_a_second_and_keeps_the_text(tmp_pa
         assert (await talk.ask("Next")).turn_id == 2
 
 
-async def test_keys_are_answered_while_a_model_writes_or_loads(tmp_path: Path) -> None:
+async def test_keys_are_answered_while_a_model_reads_or_writes(tmp_path: Path) -> None:
     script = Held()
     async with chat(tmp_path, script) as talk:
         await talk.send("Slow one")
         await talk.until(script.is_waiting.is_set)
         await talk.pilot.press("h", "e", "y")
         assert talk.screen.prompt.text == "hey"
-        assert "◐ scripted" in str(talk.screen.query_one(Header).state)
+        await talk.until(lambda: "reading…" in talk.shown())  # it is in memory: nothing loads
+        assert "● scripted" in state(talk)
         script.go_on.set()
+
+
+async def test_the_header_says_loading_only_while_weights_are_loaded(tmp_path: Path) -> None:
+    script = Held()
+    async with chat(tmp_path, script) as talk:
+        weights = talk.loads_slowly()
+        await talk.send("Slow one")
+        await talk.until(lambda: "loading scripted…" in talk.shown())
+        assert "◐ scripted · loading" in state(talk)
+        weights.set()
+        await talk.until(lambda: "reading…" in talk.shown())
+        assert "● scripted" in state(talk)
+        script.go_on.set()
+
+
+async def test_an_instant_answer_leaves_no_loading_behind(tmp_path: Path) -> None:
+    async with chat(tmp_path, says("ok")) as talk:
+        weights = talk.loads_slowly()
+        weights.set()
+        await talk.ask("Go")
+        assert "● scripted" in state(talk)
+
+
+async def test_escape_while_weights_are_loaded_says_when_they_are(tmp_path: Path) -> None:
+    async with chat(tmp_path, Held()) as talk:
+        weights = talk.loads_slowly()
+        await talk.send("Slow one")
+        await talk.until(lambda: "loading scripted…" in talk.shown())
+        await talk.pilot.press("escape")
+        await talk.until(lambda: talk.screen.running is None)
+        assert "◐ scripted · loading" in state(talk)
+        weights.set()
+        await talk.until(lambda: "● scripted" in state(talk), state(talk))
+
+
+async def test_a_model_that_dies_while_it_loads_is_not_said_to_load(tmp_path: Path) -> None:
+    def script(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        raise ModelFailed("scripted died (while it loaded).")
+        yield
+
+    async with chat(tmp_path, script) as talk:
+        weights = talk.loads_slowly()
+        await talk.send("Go")
+        await talk.until(lambda: "loading" in state(talk))
+        weights.fails = True
+        weights.set()
+        await talk.until(lambda: "no model loaded" in state(talk))
 
 
 async def test_sending_while_one_is_written_keeps_the_text(tmp_path: Path) -> None:
@@ -112,9 +161,12 @@ async def test_an_unknown_task_is_answered_with_the_nearest_one_and_kept(tmp_pat
     async with chat(tmp_path, says("x")) as talk:
         await talk.ask("/sumarize this text")
         assert "Did you mean 'summarize'?" in talk.shown()
+        assert "tab: /summarize this text" in talk.shown()
         line = talk.store.page()[0]
         assert (line.task, line.status) == ("sumarize", "failed")
         assert talk.screen.prompt.text == "/sumarize this text"
+        await talk.pilot.press("tab")
+        assert talk.screen.prompt.text == "/summarize this text"
 
 
 async def test_a_reference_in_the_command_scores_the_answer_with_its_baseline(tmp_path: Path) -> None:
@@ -157,7 +209,11 @@ async def test_a_focused_answer_shows_where_it_came_from_and_gives_letters_to_th
         await talk.pilot.pause()
         shown = talk.shown()
         assert "sha256:scripted" in shown
-        assert "BLEU|" in shown or "nrefs:1" in shown  # the signature
+        scores = talk.store.turn(1).scores
+        assert [score.metric for score in scores] == ["bleu", "chrf", "ter"]
+        for score in scores:
+            assert score.signature
+            assert score.signature in "".join(line.strip() for line in shown.splitlines()), score.metric
         assert "seed 0" in shown
         await talk.pilot.press("w", "o")
         assert talk.screen.prompt.text == "wo"
@@ -174,6 +230,32 @@ async def test_a_backslash_at_the_end_goes_on(tmp_path: Path) -> None:
     async with chat(tmp_path, says("ok")) as talk:
         await talk.pilot.press("a", "backslash", "enter", "b")
         assert talk.screen.prompt.text == "a\nb"
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked", "left"),
+    [
+        (("a", "b", "c", "backspace", "backspace", "X", "Y"), "", "aXY"),
+        (("a", "b", "c", "ctrl+u", "X"), "", "X"),
+        (("a", "b", "left", "delete", "X"), "", "aX"),
+        (("a", "b", "home", "X", "end", "Y"), "", "XabY"),
+        (("a", "ctrl+j", "b"), "", "a\nb"),
+        (("a", "b", "enter", "X", "Y"), "ab", "XY"),
+        (("a", "b", "enter", "X", "backspace", "backspace", "Y"), "ab", "Y"),
+        (("a", "enter", "X", "enter", "Y"), "a", "XY"),  # the first is still being answered
+        (("/", "s", "u", "m", "m", "tab", "X"), "", "/summarize X"),
+    ],
+)
+async def test_keys_that_come_faster_than_the_screen_keep_their_order(
+    tmp_path: Path, keys: tuple[str, ...], asked: str, left: str
+) -> None:
+    async with chat(tmp_path, Held()) as talk:
+        for key in keys:  # all of them before the app can look at the first
+            talk.app.post_message(Key(key, key if len(key) == 1 else None))
+        await talk.until(lambda: talk.screen.prompt.text == left, f"{talk.screen.prompt.text!r}")
+        await talk.until(lambda: [one.messages[-1].content for one in talk.model.asked] == [asked] * bool(asked))
+        await talk.pilot.pause()
+        assert talk.screen.prompt.text == left
 
 
 async def test_a_paste_never_submits(tmp_path: Path) -> None:
@@ -229,17 +311,83 @@ async def test_at_completes_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert talk.screen.prompt.text == "/summarize @notes.md"
 
 
+@pytest.mark.parametrize("typed", ["/summarize -m lead-3 @notes.md", "/summarize -m lead-3 @notes"])
+async def test_enter_sends_a_line_that_ends_in_a_whole_file_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    (tmp_path / "notes.md").write_text("One. Two.")
+    (tmp_path / "notes").write_text("Three. Four.")  # a whole name, and the beginning of another
+    monkeypatch.chdir(tmp_path)
+    async with chat(tmp_path, says("ok")) as talk:
+        talk.screen.prompt.put(typed)
+        await talk.pilot.pause()
+        await talk.pilot.press("enter")
+        await talk.until(lambda: talk.exchanges and talk.screen.running is None)
+        assert talk.store.turn(1).status == "complete"
+
+
+async def test_menu_and_footer_agree_about_what_enter_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes.md").write_text("One. Two.")
+    (tmp_path / "notes").write_text("Three. Four.")
+    monkeypatch.chdir(tmp_path)
+    async with chat(tmp_path, says("ok")) as talk:
+        for typed, does in (("/summ", "complete"), ("/ne", "run"), ("say @no", "complete"), ("say @notes", "send")):
+            talk.screen.prompt.put(typed)
+            await talk.pilot.pause()
+            assert f"tab completes · enter {does}s" in talk.shown(), typed
+            assert f"   enter {does}   " in talk.shown(), typed
+        await talk.pilot.press("down")  # from the file `notes`, which is typed in full, to `notes.md`
+        await talk.pilot.pause()
+        assert "tab completes · enter completes" in talk.shown()
+
+
+async def test_a_refused_line_opens_no_menu_until_it_is_changed(tmp_path: Path) -> None:
+    async with chat(tmp_path, says("ok")) as talk:
+        await talk.send("/pull s")
+        await talk.until(lambda: "There is no model named 's'" in talk.shown())
+        await talk.pilot.pause()
+        assert (talk.screen.prompt.text, talk.screen.prompt.menu_is_open) == ("/pull s", False)
+        await talk.pilot.press("m")
+        await talk.pilot.pause()
+        assert talk.screen.prompt.menu_is_open
+
+
+async def test_a_reference_waits_for_the_answer_that_is_being_written(tmp_path: Path) -> None:
+    script = Held("a dog")
+    async with chat(tmp_path, script) as talk:
+        script.go_on.set()
+        await talk.ask("/translate en Katze")
+        script.go_on.clear()
+        script.is_waiting.clear()
+        await talk.send("/translate en Hund")
+        await talk.until(script.is_waiting.is_set)
+        await talk.send("/ref a dog")
+        assert "still writing; /ref when it is done" in talk.will_do
+        assert talk.screen.prompt.text == "/ref a dog"
+        await talk.pilot.press("alt+up", "r")
+        await talk.pilot.pause()
+        assert talk.will_do == "still writing; /ref when it is done"
+        script.go_on.set()
+        await talk.until(lambda: talk.screen.running is None)
+        await talk.pilot.press("escape", "enter")
+        await talk.until(lambda: talk.store.turn(2).references)
+        assert talk.store.turn(1).references == ()
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
         ("Hello", "chat · scripted · temp 0.7 · no reference"),
         ("/translate de Hi", "translate · scripted · temp 0 · no reference"),
-        ('/translate de Hi --ref "x" --seed 7', "translate · scripted · seed 7 · temp 0 · 1 reference: BLEU CHRF TER"),
+        ('/translate de Hi --ref "x" --seed 7', "translate · scripted · seed 7 · temp 0 · 1 reference: BLEU chrF TER"),
         ("/summarize -m lead-3 text", "summarize · lead-3 · no reference"),
         ("/translate ", "/translate TARGET TEXT|@FILE"),
         ("/new", "begin a new conversation"),
         ("/ref x", "there is no answer to score yet"),
+        ("/ref #7 x", "scores #7 against this reference"),
         ("/model copy", "answers with copy from now on"),
+        ("/model gpt9", "no model named gpt9"),
+        ("/model smollm2", "not downloaded: /pull smollm2"),
         ("Hello -m nothing", "chat · scripted · temp 0.7 · no reference"),
     ],
 )
@@ -275,6 +423,8 @@ async def test_another_model_answers_from_now_on(tmp_path: Path) -> None:
         await talk.send("/model copy")
         await talk.ask("/generate the same")
         assert talk.store.turn(1).model == "copy"
+        await talk.send("/model")
+        await talk.until(lambda: "●  copy" in talk.shown())
         await talk.send("/model nothing")
         await talk.until(lambda: "There is no model named 'nothing'" in talk.shown())
 
@@ -299,6 +449,11 @@ async def test_old_turns_are_frozen_and_the_oldest_leave_the_screen(tmp_path: Pa
         assert talk.exchanges[0].said == "Question 2"
         talk.screen.transcript.scroll_home(animate=False)
         await talk.until(lambda: "Earlier turns are in the history" in talk.shown())
+
+
+def state(talk: Chat) -> str:
+    """What the header says of the model."""
+    return str(talk.screen.query_one(Header).state)
 
 
 def marked_styles(screen: object, text: str) -> set[tuple[bool, bool]]:

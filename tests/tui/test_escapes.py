@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,39 @@ from tests.core.scripted import says
 from tests.tui.chat_app import chat
 
 from palaver import Delta, GenerationConfig, ModelFailed, Request
+from palaver_tui import commands
+from palaver_tui.screens import history
+from palaver_tui.widgets import (
+    document,
+    exchange,
+    filter_box,
+    header,
+    menu,
+    prompt,
+    start,
+    table,
+    text,
+    trend,
+    turn_detail,
+)
+from palaver_tui.widgets.guard import TerminalGuard
+
+DOORS = (
+    commands,
+    document,
+    exchange,
+    filter_box,
+    header,
+    history,
+    menu,
+    prompt,
+    start,
+    table,
+    text,
+    trend,
+    turn_detail,
+)
+"""Where foreign text enters."""
 
 SEQUENCES = (
     "\x1b]52;c;ZXZpbA==\x07",  # the clipboard
@@ -52,10 +85,28 @@ def both() -> str:
     return "\n\n".join((*SEQUENCES, *MARKUP))
 
 
+def without_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TerminalGuard, "apply", lambda self, segments, background: segments)
+
+
+def without_doors(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in DOORS:
+        for name in ("safe_text", "safe_line"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, lambda text, width=None: text)
+
+
+@pytest.mark.parametrize("missing", [without_guard, without_doors])
 @pytest.mark.parametrize("where", ["answer", "code", "error", "model", "reference", "prompt", "file"])
 async def test_none_of_22_sequences_and_27_markups_gets_through(
-    tmp_path: Path, both: str, where: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    both: str,
+    where: str,
+    missing: Callable[[pytest.MonkeyPatch], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Texts are made safe where they enter a widget, and again in every rendered line: either alone is enough."""
+    missing(monkeypatch)
     evil = f"```\n{both}\n```" if where == "code" else both
 
     def breaks(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:

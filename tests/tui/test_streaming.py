@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.core.scripted import Script
 from tests.tui.chat_app import chat
 
 from palaver import Delta, GenerationConfig, Request
 from palaver_tui.widgets.answer import BLOCKS, CUT, PLAIN, Answer, cut_at
 from palaver_tui.widgets.document import Document
+from palaver_tui.widgets.exchange import Exchange
 from palaver_tui.widgets.text import Text
 
 
@@ -89,3 +91,44 @@ async def test_a_hundred_thousand_characters_keep_the_keys_alive(tmp_path: Path)
         # As Markdown this would be 5000 widgets.
         assert len(talk.exchanges[-1].query("*")) < 200
         assert talk.exchanges[-1].query(Text)
+
+
+FENCE_AND_TABLE = "Here:\n\n```python\nx = 1\n```\n\n| a | b |\n|---|---|\n| cell one | cell two |\n"
+
+
+def at_once(text: str) -> Script:
+    """The whole answer in one piece, without any delay."""
+
+    def script(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        yield Delta(text, finish_reason="stop")
+
+    return script
+
+
+async def test_a_first_answer_without_any_delay_is_on_the_screen(tmp_path: Path) -> None:
+    async with chat(tmp_path, at_once(FENCE_AND_TABLE)) as talk:
+        await talk.ask("Go")
+        for part in ("Here:", "x = 1", "cell one", "cell two"):
+            assert part in talk.shown()
+
+
+@pytest.mark.parametrize("is_fed", [False, True])
+async def test_an_answer_that_ends_before_it_is_on_the_screen_is_shown(tmp_path: Path, is_fed: bool) -> None:
+    async with chat(tmp_path, at_once("")) as talk:
+        exchange = Exchange("Go", who="scripted")
+        mounting = talk.screen.transcript.add(exchange)  # not awaited: it is not mounted yet
+        if is_fed:
+            exchange.feed(FENCE_AND_TABLE)
+        exchange.finish(FENCE_AND_TABLE, turn_id=1)
+        await mounting
+        await talk.until(lambda: "cell two" in talk.shown() and "x = 1" in talk.shown(), "the bubble stayed empty")
+        assert talk.shown().count("cell two") == 1
+
+
+async def test_what_was_fed_before_an_answer_is_on_the_screen_is_shown(tmp_path: Path) -> None:
+    async with chat(tmp_path, at_once("")) as talk:
+        exchange = Exchange("Go", who="scripted")
+        mounting = talk.screen.transcript.add(exchange)
+        exchange.feed("The first words")
+        await mounting
+        await talk.until(lambda: "The first words▍" in talk.shown())

@@ -141,6 +141,21 @@ def test_bytes_that_are_no_utf8_do_not_end_the_chat(terminal: OnTerminal) -> Non
     assert terminal.end() == 0
 
 
+def test_a_burst_of_keys_is_done_in_its_order(terminal: OnTerminal) -> None:
+    terminal.until(lambda: b"Ask, or / for tasks" in terminal.seen)
+    terminal.type(b"/generate echo abc\x7f\x7fXY -m copy\r/quit")
+    terminal.until(lambda: b"copy" in terminal.seen and bool(history_file().exists()) and bool(inputs()))
+    assert inputs() == ["echo aXY"]
+    terminal.type(b"\r")  # what was typed behind enter is in the prompt
+    assert terminal.end() == 0
+
+
+def inputs() -> list[str]:
+    """What was asked so far, as history has it."""
+    with Store.open(history_file()) as store:
+        return [store.turn(line.id).inputs.get("text", "") for line in store.page()]
+
+
 def test_the_first_screen_needs_no_file_of_its_own(terminal: OnTerminal, palaver_home: Path) -> None:
     terminal.until(lambda: b"Ask, or / for tasks" in terminal.seen)
     terminal.type(b"\x11")

@@ -20,6 +20,7 @@ def palaver_commands(group: click.Group) -> None:
     @click.pass_context
     def chat(context: click.Context, model: str) -> None:
         """Talk with a model in the terminal, score its answers, keep them."""
+        import os
         import sys
 
         from palaver.errors import UsageError
@@ -27,6 +28,10 @@ def palaver_commands(group: click.Group) -> None:
         # Textual draws on stderr, so that `palaver chat > file` still opens.
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UsageError("The chat needs a terminal.", fix="palaver run TASK TEXT", code="no_terminal")
+        if os.environ.get("TERM") == "dumb":  # it would be drawn as one long line of escape sequences
+            raise UsageError(
+                "The chat cannot be drawn where TERM is dumb.", fix="palaver run TASK TEXT", code="no_terminal"
+            )
         from palaver_tui.app import run_chat  # pulls Textual: paid by whoever opens it
 
         context.exit(run_chat(model))

@@ -16,6 +16,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.theme import Theme
 
 from palaver_tui import slash, tty
 from palaver_tui.commands import PaletteCommand, PaletteCommands
@@ -23,7 +24,7 @@ from palaver_tui.conversation import OpenSession
 from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
 from palaver_tui.theme import THEMES
-from palaver_tui.widgets.text import TerminalGuard
+from palaver_tui.widgets.guard import TerminalGuard
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -58,6 +59,7 @@ class PalaverApp(App[None]):
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme if theme in self.available_themes else THEMES[0].name
+        self._kept_theme = self.theme
 
     def get_default_screen(self) -> Screen[None]:
         """The conversation."""
@@ -77,11 +79,25 @@ class PalaverApp(App[None]):
         return tty.driver_class() if found.__name__ == "LinuxDriver" else found
 
     def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
         if not self.is_headless and sys.platform != "win32":
             loop = asyncio.get_running_loop()
             for name in SIGNALS:
                 number = getattr(signal, name)
                 loop.add_signal_handler(number, self._end, 128 + number)
+
+    def _keep_theme(self, theme: Theme) -> None:
+        """Write the theme that the user chose into the settings."""
+        from palaver.config import set_theme
+        from palaver.errors import UsageError
+
+        if theme.name == self._kept_theme:
+            return
+        self._kept_theme = theme.name
+        try:
+            set_theme(theme.name)
+        except UsageError as error:
+            self.notify(f"the theme is for this time only: {error}", markup=False)
 
     def _end(self, code: int) -> None:
         self.exit(return_code=code)
@@ -135,9 +151,9 @@ class PalaverApp(App[None]):
         """Every turn so far."""
         from palaver_tui.screens.history import HistoryScreen
 
-        session = self.chat.conversation.session
+        session, failure = self.chat.conversation.session, self.chat.conversation.failure
         if session is None:
-            self.notify("the history is still being opened", markup=False)
+            self.notify(failure.message if failure else "the history is still being opened", markup=False)
         elif not isinstance(self.screen, HistoryScreen):
             self.action_chat()
             if not self.is_screen_installed("history"):  # once: it keeps its place while another screen is shown
@@ -147,10 +163,14 @@ class PalaverApp(App[None]):
     @on(ChatScreen.HelpWanted)
     def action_help(self) -> None:
         """Keys and commands."""
-        from palaver_tui.screens.help import HelpScreen
+        from palaver_tui.screens.help import HISTORY_KEYS, HelpScreen
 
         session = self.chat.conversation.session
-        if not isinstance(self.screen, HelpScreen):
+        if isinstance(self.screen, HelpScreen):
+            return
+        if self.is_screen_installed("history") and self.get_screen("history") in self.screen_stack:
+            self.push_screen(HelpScreen(keys=HISTORY_KEYS))
+        else:
             self.push_screen(HelpScreen(slash.entries(session.registry if session else None)))
 
     def palette_commands(self) -> Iterable[PaletteCommand]:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from palaver.errors import PalaverError, PluginFailed
-from palaver_tui import messages
+from palaver_tui import messages, slash
 
 if TYPE_CHECKING:
     from palaver.metric import Score, Span
+    from palaver.model import ModelInfo
     from palaver.session import Outcome, Session, Started
     from palaver.store import Turn
 
@@ -36,6 +37,8 @@ class Conversation:
     def __init__(self, open_session: OpenSession, post: Post) -> None:
         self.session: Session | None = None
         """Set when `Opened` was posted."""
+        self.failure: PalaverError | None = None
+        """Why there is no session and will be none; set when `NotOpened` was posted."""
         self._open_session = open_session
         self._post = post
         self._cancel = threading.Event()
@@ -43,13 +46,26 @@ class Conversation:
         self._asking: threading.Thread | None = None
         self._pieces: list[str] = []
         self._lock = threading.Lock()
-        self._loaded: set[str] = set()
         self._is_closed = False
+
+    @property
+    def loaded(self) -> frozenset[str]:
+        """References of the models that are in memory."""
+        registry = self.session.registry if self.session is not None else None
+        return (
+            frozenset(one.info.ref for one in registry.running() if registry.is_ready(one.info))
+            if registry
+            else frozenset()
+        )
 
     @property
     def is_busy(self) -> bool:
         """A model loads or writes."""
         return self._asking is not None
+
+    def is_ready(self, model: ModelInfo) -> bool:
+        """The model is in memory: what it has not said yet, it is not loading for."""
+        return model.is_baseline or (self.session is not None and self.session.registry.is_ready(model))
 
     def open(self) -> None:
         """Load the plugins and open the history; posts Opened or NotOpened."""
@@ -126,15 +142,19 @@ class Conversation:
             session.registry.tasks()
             session.store.mark_orphans()
         except PalaverError as error:
-            self._tell(messages.NotOpened(error))
+            self._fail(error)
             return
         except Exception as error:  # whatever a plugin or a damaged file may raise: the screen stays up and says it
-            self._tell(messages.NotOpened(_unexpected(error)))
+            self._fail(_unexpected(error))
             return
         self.session = session
         if self._is_closed:
             session.store.close()
         self._tell(messages.Opened(session))
+
+    def _fail(self, error: PalaverError) -> None:
+        self.failure = error
+        self._tell(messages.NotOpened(error))
 
     def _do_ask(self, line: str, entry: int, cancel: threading.Event) -> None:
         try:
@@ -152,29 +172,20 @@ class Conversation:
         session = self._opened()
 
         def began(started: Started) -> None:
-            is_loaded = started.model.is_baseline or started.model.ref in self._loaded
-            self._tell(
-                messages.Began(entry, started.turn_id, started.model, is_loaded, started.forgotten, started.notice)
-            )
+            self._tell(messages.Began(entry, started.turn_id, started.model, started.forgotten, started.notice))
 
         try:
             ask = parse_line(line, session.registry)
         except PalaverError as error:
             task = line[1:].split(maxsplit=1)[0] if line.startswith("/") and line[1:].strip() else "chat"
+            if error.code == "task_not_found":
+                error.fix = slash.meant(line, session.registry)
             return session.record_failure(task, line, error)
-        outcome = session.ask(ask, cancel=cancel, on_start=began, on_text=self._write)
-        self._note_loaded(outcome)
-        return outcome
+        return session.ask(ask, cancel=cancel, on_start=began, on_text=self._write)
 
     def _write(self, piece: str) -> None:
         with self._lock:
             self._pieces.append(piece)
-
-    def _note_loaded(self, outcome: Outcome) -> None:
-        if outcome.error is None and outcome.turn.output:
-            self._loaded.add(outcome.turn.model_ref)
-        elif outcome.error is not None and outcome.error.code.startswith("model_"):
-            self._loaded.discard(outcome.turn.model_ref)
 
     def _judged(self, turn: Turn) -> tuple[list[Span], tuple[str, list[Score]] | None]:
         """The marks and the baseline of a turn with references."""
@@ -228,7 +239,6 @@ class Conversation:
             load = getattr(model, "load", None)  # only what lives in a child process has weights to wait for
             if load is not None:
                 load()
-            self._loaded.add(model.info.ref)
             self._tell(messages.Loaded(model.info))
         except PalaverError as error:
             self._tell(messages.Failed(error, f"/model {name}"))
@@ -247,8 +257,7 @@ class Conversation:
             self._tell(messages.Failed(_unexpected(error), "/demo"))
 
     def _opened(self) -> Session:
-        if self.session is None:
-            raise PalaverError("Palaver is still starting.", fix="send it again in a moment", code="not_ready")
+        assert self.session is not None, "the screen asks for nothing before `Opened`"
         return self.session
 
 

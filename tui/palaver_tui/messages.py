@@ -38,7 +38,6 @@ class Began(Message):
     entry: int
     turn_id: int
     model: ModelInfo
-    is_loaded: bool
     forgotten: int
     notice: str = ""
     """How the input is taken apart; comes with a second message about the same turn."""

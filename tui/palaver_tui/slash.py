@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palaver.errors import PalaverError
+from palaver.errors import NotFound, PalaverError
 from palaver.present import format_size
 from palaver_tui.widgets.menu import Entry
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_FILES = 200
 """Files that `@` looks at in one folder."""
+MOST_TITLES = 4
+"""Metrics that the row above the prompt names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ COMMANDS = (
     Command("quit", "leave"),
 )
 NAMES = frozenset(command.name for command in COMMANDS)
+WAIT_TO_REFER = "still writing; /ref when it is done"
+_TURN = re.compile(r"#(\d+)(?:\s+|$)")
 
 
 def split(line: str) -> tuple[str, str]:
@@ -49,6 +55,12 @@ def split(line: str) -> tuple[str, str]:
         return "", line
     name, _, rest = line[1:].strip().partition(" ")
     return (name, rest.strip()) if name in NAMES else ("", line)
+
+
+def referred(rest: str) -> tuple[int | None, str]:
+    """Number and text of what follows `/ref`: `#12 TEXT`, or TEXT alone for the last answer."""
+    match = _TURN.match(rest)
+    return (int(match.group(1)), rest[match.end() :]) if match else (None, rest)
 
 
 def entries(registry: Registry | None) -> list[Entry]:
@@ -115,11 +127,11 @@ def _command_will_do(name: str, rest: str, session: Session | None) -> str:
         return f"/{name} {command.usage}"
     if name == "pull" and session is not None:
         return pull_line(session.registry, rest)
-    if name == "model" and rest:
-        return f"answers with {rest} from now on"
+    if name == "model" and rest and session is not None:
+        return _model_line(session.registry, rest)
     if name == "ref":
-        last = session.last_turn if session else None
-        return f"scores #{last} against this reference" if last else "there is no answer to score yet"
+        turn = referred(rest)[0] or (session.last_turn if session else None)
+        return f"scores #{turn} against this reference" if turn else "there is no answer to score yet"
     return command.summary
 
 
@@ -135,6 +147,18 @@ def pull_line(registry: Registry, name: str) -> str:
         return f"{info.name} is here already"
     where = str(paths.models_dir()).replace(str(Path.home()), "~", 1)
     return f"downloads {info.name} · {format_size(info.download_size)} · {info.licence} · to {where}"
+
+
+def _model_line(registry: Registry, name: str) -> str:
+    try:
+        info = registry.info(name)
+    except NotFound:
+        return f"no model named {name}"
+    except PalaverError as error:
+        return error.message
+    if not registry.is_installed(info):
+        return f"not downloaded: /pull {info.name}"
+    return f"answers with {info.name} from now on"
 
 
 def _task_will_do(text: str, session: Session) -> str:
@@ -160,8 +184,8 @@ def _task_will_do(text: str, session: Session) -> str:
     parts += [f"{key} {value}" for key, value in options.items() if key != "temperature"]
     if not info.is_baseline:
         parts.append(f"temp {temperature}")
-    families = " ".join(one.upper() for one in task.metrics[:3])
-    given = f"{references} reference{'s' * (references > 1)}: {families}"
+    titles = " ".join(one.title for one in registry.metrics_for(name, True, session.metrics)[:MOST_TITLES])
+    given = f"{references} reference{'s' * (references > 1)}: {titles}"
     parts.append("no reference" if not references else given)
     return " · ".join(parts)
 
@@ -181,3 +205,10 @@ def slash_fix(fix: str) -> str:
     if words == ["palaver", "models", "list"]:
         return "/model"
     return fix if fix.startswith("/") else ""
+
+
+def meant(line: str, registry: Registry) -> str:
+    """The line with its unknown command put right: `/sumarize x` is `/summarize x`; `/help` where nothing is near."""
+    typed = line[1:].split(maxsplit=1)[0] if line[1:].strip() else ""
+    near = difflib.get_close_matches(typed, [*registry.tasks(), *NAMES], n=1, cutoff=0.55)
+    return f"/{near[0]}{line[1:].lstrip()[len(typed) :]}" if near else "/help"

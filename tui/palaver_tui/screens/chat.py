@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
-from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.widgets import TextArea
 
+from palaver.terminal import safe_line
 from palaver_tui import slash
-from palaver_tui.screens.live import NOTHING_LOADED, LiveScreen
+from palaver_tui.screens.live import NOTHING_LOADED
+from palaver_tui.screens.orders import OrderScreen
 from palaver_tui.widgets.exchange import Exchange
 from palaver_tui.widgets.footer import Footer, Hint
 from palaver_tui.widgets.header import Header
@@ -24,9 +24,6 @@ from palaver_tui.widgets.menu import Entry, Menu, matching
 from palaver_tui.widgets.prompt import Prompt
 from palaver_tui.widgets.text import Text
 from palaver_tui.widgets.transcript import Transcript
-
-if TYPE_CHECKING:
-    from palaver.session import Session
 
 TYPING = (
     Hint("enter", "send", 1),
@@ -40,7 +37,7 @@ TYPING = (
 WRITING = (TYPING[0], Hint("esc", "stop", 0), *TYPING[1:])
 CHOOSING = (
     Hint("tab", "complete", 1),
-    Hint("enter", "run", 2),
+    Hint("enter", "run", 2),  # or complete, or send: as the menu says
     Hint("↑ ↓", "choose", 3),
     Hint("esc", "close", 4),
     Hint("F1", "help", 5),
@@ -53,10 +50,14 @@ READING = (
     Hint("esc", "back", 4),
     Hint("F1", "help", 6),
 )
-_TURN = re.compile(r"#(\d+)(?:\s+|$)")
+
+NEED_NO_SESSION = ("quit", "help", "details")
+"""Commands that work before the history is open, and where it cannot be opened."""
+SHOWN_EARLY = 40
+"""Cells of a line that waits for the session."""
 
 
-class ChatScreen(LiveScreen):
+class ChatScreen(OrderScreen):
     """One conversation."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (104, "-wide")]
@@ -67,15 +68,6 @@ class ChatScreen(LiveScreen):
         Binding("pageup", "page(-1)", "scroll up", show=False, priority=True, id="chat.page_up"),
         Binding("pagedown", "page(1)", "scroll down", show=False, priority=True, id="chat.page_down"),
     ]
-
-    class HistoryWanted(Message):
-        """`/history`."""
-
-    class HelpWanted(Message):
-        """`/help`."""
-
-    class QuitWanted(Message):
-        """`/quit`."""
 
     def compose(self) -> ComposeResult:
         yield Header("Chat", NOTHING_LOADED)
@@ -94,16 +86,16 @@ class ChatScreen(LiveScreen):
     def _menu(self) -> Menu:
         return self.query_one(Menu)
 
-    @property
-    def _session(self) -> Session | None:
-        return self.conversation.session
-
     # Sending
 
     @on(Prompt.Sent)
-    def _send(self, event: Prompt.Sent) -> None:
-        entry, text = self._menu.entry, event.text.strip()
-        if entry is not None and entry.needs_more:
+    async def _sent(self, event: Prompt.Sent) -> None:
+        self._send(event.text)
+        await self.prompt.release()
+
+    def _send(self, typed: str) -> None:
+        entry, text = self._menu.entry, typed.strip()
+        if entry is not None and self._enter(entry) == "complete":
             self._complete()
             return
         line = entry.text if entry is not None and entry.text.startswith("/") else self._meant(text)
@@ -113,16 +105,33 @@ class ChatScreen(LiveScreen):
         if not name and self.conversation.is_busy:
             self._say("still writing; esc stops it · your text stays here")
             return
+        if name == "ref" and self._must_wait(rest):
+            self._say(f"{slash.WAIT_TO_REFER} · your text stays here")
+            return
+        if self.early or (self.conversation.failure is not None and name not in NEED_NO_SESSION):
+            self._turn_away(line)
+            return
         self.prompt.remember(text)
         self.prompt.put("")
         self.fix = ""
-        if name:
-            self._run_command(name, rest, line)
+        if self.session is None and name not in NEED_NO_SESSION:
+            self.early = line
         else:
-            if not line.startswith("/"):
-                self.end_start()
-            self.ask(line, Exchange(line, when=f"{datetime.now():%H:%M}"))
+            self.take(line)
         self.refresh_hints()
+
+    def _turn_away(self, line: str) -> None:
+        """Leave the line in the prompt: another one waits for the session, or there will be no session."""
+        if self.conversation.failure is not None:
+            self.show_error(line, self.conversation.failure)
+        else:
+            self._say(f"{self._not_open()} · your text stays here")
+
+    def _not_open(self) -> str:
+        """Why nothing is answered yet, or ever; empty once the session is open."""
+        if self.conversation.failure is not None:
+            return self.conversation.failure.message
+        return f"starting… {safe_line(self.early, SHOWN_EARLY)} is sent then" if self.early else ""
 
     def _meant(self, text: str) -> str:
         """The line that a number on the start screen, or `!!`, stands for."""
@@ -132,88 +141,9 @@ class ChatScreen(LiveScreen):
             return self.transcript.last.said if self.transcript.last else ""
         return text
 
-    def _run_command(self, name: str, rest: str, line: str) -> None:
-        """Do one of the chat's own commands."""
-        if name == "quit":
-            self.post_message(self.QuitWanted())
-        elif name == "help":
-            self.post_message(self.HelpWanted())
-        elif name == "details":
-            self._show_details(self.transcript.last)
-        elif self._session is None:
-            self._refuse(line, "Palaver is still starting.", "send it again in a moment")
-        elif name == "history":
-            self.post_message(self.HistoryWanted())
-        elif name == "new":
-            self._begin_anew(self._session)
-        elif name == "ref":
-            self._refer(self._session, rest, line)
-        elif name == "model":
-            self._choose_model(self._session, rest)
-        elif name == "pull":
-            self._pull(self._session, rest, line)
-        elif name == "demo":
-            self.conversation.demo()
-
-    def _begin_anew(self, session: Session) -> None:
-        if self.conversation.is_busy:
-            self._refuse("/new", "An answer is still being written.", "esc stops it")
-        else:
-            session.forget()
-            self.clear()
-            self.offer_start()
-
-    def _refer(self, session: Session, rest: str, line: str) -> None:
-        match = _TURN.match(rest)
-        turn_id = int(match.group(1)) if match else session.last_turn
-        text = rest[match.end() :] if match else rest
-        if turn_id is None:
-            self._refuse(line, "There is no answer to score yet.", "ask something first")
-        elif not text:
-            self._refuse(line, "A reference is the answer you would have wanted.", "/ref TEXT, or /ref @FILE")
-        else:
-            self.conversation.refer(turn_id, text)
-
-    def _choose_model(self, session: Session, name: str) -> None:
-        from palaver.errors import NeedsDownload, PalaverError
-        from palaver_tui.screens.provenance import model_state
-        from palaver_tui.screens.words import models_text
-
-        if not name:
-            self.transcript.say(models_text(session.registry, session.model))
-            return
-        try:
-            info = session.registry.info(name)
-            if not session.registry.is_installed(info):
-                raise NeedsDownload(f"{info.name} is not on this machine yet.", fix=f"palaver models pull {info.name}")
-        except PalaverError as error:
-            self.show_error(f"/model {name}", error)
-            return
-        session.model = info.name
-        self.transcript.say(f"{info.name} answers from now on. {info.description}")
-        if not info.is_baseline and not self.conversation.is_busy:
-            self.show_state(model_state(info, "◐", "loading"))
-            self.conversation.load(info.name)
-
-    def _pull(self, session: Session, name: str, line: str) -> None:
-        from palaver.errors import PalaverError
-
-        if self.pulling:
-            self._refuse(line, f"{self.pulling} is being downloaded.", "one at a time; esc stops it")
-            return
-        try:
-            session.registry.info(name)
-        except PalaverError as error:
-            self.show_error(line, error)
-            return
-        self.transcript.say(f"{slash.pull_line(session.registry, name)} · esc stops, what has arrived is kept")
-        self.pulling = name
-        self.conversation.pull(name)
-
-    def _refuse(self, line: str, why: str, do: str) -> None:
-        from palaver.errors import UsageError
-
-        self.show_error(line, UsageError(why, fix=do))
+    def _must_wait(self, rest: str) -> bool:
+        """Whether a `/ref` without a number means the answer that is being written."""
+        return self.conversation.is_busy and slash.referred(rest)[0] is None
 
     # Typing
 
@@ -228,11 +158,12 @@ class ChatScreen(LiveScreen):
         self.refresh_hints()
 
     @on(Prompt.Completed)
-    def _complete_or_fix(self) -> None:
+    async def _complete_or_fix(self) -> None:
         if self._menu.entry is not None:
             self._complete()
         elif self.fix:
             self.prompt.put(self.fix)
+        await self.prompt.release()
 
     @on(Prompt.PastedMuch)
     def _keep_paste(self, event: Prompt.PastedMuch) -> None:
@@ -252,20 +183,22 @@ class ChatScreen(LiveScreen):
         word = text.rpartition(" ")[2]
         found: list[Entry] = []
         total = 0
+        self.returned = self.returned if text == self.returned else ""
         if text.startswith("/") and not text.startswith("//") and "\n" not in text:
             entries = self._slash_entries(text)
             found = entries if word.startswith("@") else matching(entries, text)
             total = len(entries)
         elif word.startswith("@") and self.prompt.cursor_location == self.prompt.document.end:
             found = slash.file_entries(text)
-        if len(found) == 1 and found[0].text == text.strip():
-            found = found if found[0].needs_more and text == found[0].text else []
+        if text == self.returned or (len(found) == 1 and self._completed(found[0]).strip() == text.strip()):
+            # Nothing is left to choose: a command that needs more gets its space from enter, all else is sent.
+            found = found if text != self.returned and self._enter(found[0]) == "complete" else []
         self._menu.open(found, total)
         self.prompt.menu_is_open = bool(found)
 
     def _slash_entries(self, text: str) -> list[Entry]:
         name, space, rest = text[1:].partition(" ")
-        registry = self._session.registry if self._session else None
+        registry = self.session.registry if self.session else None
         if not space:
             return slash.entries(registry)
         if name in ("model", "pull") and registry is not None and " " not in rest:
@@ -274,15 +207,24 @@ class ChatScreen(LiveScreen):
             return slash.file_entries(text)
         return []
 
+    def _completed(self, entry: Entry) -> str:
+        """The text of the prompt with the entry in it."""
+        if entry.text.startswith("@"):
+            return self.prompt.text.rpartition("@")[0] + entry.text
+        return f"{entry.text} "
+
+    def _enter(self, entry: Entry) -> str:
+        """What the enter key does with the entry: complete what cannot be sent as it is, else run or send."""
+        if entry.needs_more and self._completed(entry) != self.prompt.text:
+            return "complete"
+        return "run" if self.prompt.text.startswith("/") else "send"
+
     def _complete(self) -> None:
         """Put the chosen entry of the menu into the prompt."""
         entry = self._menu.entry
         if entry is None:
             return
-        if entry.text.startswith("@"):
-            self.prompt.put(self.prompt.text.rpartition("@")[0] + entry.text)
-        else:
-            self.prompt.put(entry.text + ("" if entry.text.endswith("/") else " "))
+        self.prompt.put(self._completed(entry))
         if not entry.text.endswith("/"):
             self._menu.close()
             self.prompt.menu_is_open = False
@@ -292,16 +234,20 @@ class ChatScreen(LiveScreen):
         text = self.prompt.text
         if self.start is not None and (not text.strip() or text.strip().isdecimal()):
             line = self._meant(text.strip()) if text.strip() else ""
-            what = slash.will_do(line, self._session) if line and line != text.strip() else ""
+            what = slash.will_do(line, self.session) if line and line != text.strip() else ""
             self._say(what or f"1–{len(self.start.choices)} and enter, or just start typing")
         else:
             entry = self._menu.entry
-            self._say(slash.will_do(entry.text if entry and entry.text.startswith("/") else text, self._session))
+            line = entry.text if entry and entry.text.startswith("/") else text
+            name, rest = slash.split(line.strip())
+            waits = name == "ref" and bool(rest) and self._must_wait(rest)
+            self._say(slash.WAIT_TO_REFER if waits else self._not_open() or slash.will_do(line, self.session))
         hints: tuple[Hint, ...] = WRITING if self.running is not None or self.pulling else TYPING
         if isinstance(self.focused, Exchange):
             hints = READING
-        elif self._menu.entry is not None:
-            hints = CHOOSING
+        elif (entry := self._menu.entry) is not None:
+            self._menu.enter = self._enter(entry)
+            hints = tuple(replace(hint, does=self._menu.enter) if hint.key == "enter" else hint for hint in CHOOSING)
         self.query_one(Footer).hints = hints
 
     def _say(self, text: str) -> None:
@@ -325,19 +271,16 @@ class ChatScreen(LiveScreen):
 
     @on(Exchange.ReferenceWanted)
     def _begin_reference(self, event: Exchange.ReferenceWanted) -> None:
-        if event.exchange.turn_id is not None:
+        if event.exchange.turn_id is None:
+            is_running = self.running is not None and self.running.exchange is event.exchange
+            self._say(slash.WAIT_TO_REFER if is_running else "there is no answer here to score")
+        else:
             self.prompt.focus()
             self.prompt.put(f"/ref #{event.exchange.turn_id} ")
 
     @on(Exchange.DetailsWanted)
     def _details_wanted(self, event: Exchange.DetailsWanted) -> None:
-        self._show_details(event.exchange)
-
-    def _show_details(self, exchange: Exchange | None) -> None:
-        from palaver_tui.screens.provenance import details
-
-        if exchange is not None and exchange.turn_id is not None and self._session is not None:
-            exchange.show_details(details(self._session.store.turn(exchange.turn_id)))
+        self.show_details(event.exchange)
 
     # Keys
 

@@ -19,11 +19,11 @@ HINTS = (
     Hint("/", "filter", 1),
     Hint("enter", "open", 2),
     Hint("r", "reference", 3),
-    Hint("1–5", "rate", 5),
-    Hint("a", "note", 6),
-    Hint("e", "export", 7),
+    Hint("1–5 a", "rate, note", 6),
+    Hint("d u", "delete, undo", 7),
+    Hint("e", "export", 8),
     Hint("esc", "back", 4),
-    Hint("F1", "help", 8),
+    Hint("F1", "help", 5),
 )
 MEANT = {
     "reference": "the answer you would have wanted, or @file; enter scores, esc leaves",

@@ -56,6 +56,10 @@ class LiveScreen(Screen[None]):
         """Name of the model that is being downloaded."""
         self.fix = ""
         """What tab puts into the prompt after a failure."""
+        self.returned = ""
+        """A line that came back refused: no menu opens over it, so that enter sends it again."""
+        self.early = ""
+        """A line that was sent before the session was open; it is taken when it is."""
         self.start: Start | None = None
         """What an empty chat offers, while it does."""
         self._asked: dict[int, Exchange] = {}
@@ -81,6 +85,9 @@ class LiveScreen(Screen[None]):
 
     def refresh_hints(self) -> None:
         """Say anew what Enter does and which keys there are."""
+
+    def take(self, line: str) -> None:
+        """Do what a line that was sent says."""
 
     def ask(self, line: str, exchange: Exchange) -> None:
         """Put the question to the model; what comes of it appears in `exchange`."""
@@ -123,6 +130,7 @@ class LiveScreen(Screen[None]):
         """After a failure: tab brings what helps, and the text is in the prompt again unless a new one is there."""
         self.fix = slash.slash_fix(error.fix)
         if typed and not self.prompt.text:
+            self.returned = typed
             self.prompt.put(typed)
         if self.fix.startswith("/pull ") and not typed.startswith(("/pull", "/model")):
             self._waiting = typed
@@ -152,10 +160,15 @@ class LiveScreen(Screen[None]):
     def _opened(self) -> None:
         self.offer_start()
         self.refresh_hints()
+        if self.early:
+            line, self.early = self.early, ""
+            self.take(line)
 
     @on(messages.NotOpened)
     def _not_opened(self, event: messages.NotOpened) -> None:
-        self.show_error("", event.error)
+        line, self.early = self.early, ""
+        self.show_error(line, event.error)
+        self.refresh_hints()
 
     @on(messages.Began)
     def _begin(self, event: messages.Began) -> None:
@@ -165,7 +178,7 @@ class LiveScreen(Screen[None]):
         if running is None or running.exchange is not self._asked.get(event.entry):
             return
         running.model = event.model
-        running.is_loading = not event.is_loaded
+        running.is_loading = not self.conversation.is_ready(event.model)
         running.exchange.answered_by(event.model.name)
         self.show_state(model_state(event.model, "◐" if running.is_loading else "●"))
         if event.notice:
@@ -185,17 +198,20 @@ class LiveScreen(Screen[None]):
         seconds = time.monotonic() - running.began
         if piece := self.conversation.take():
             running.exchange.feed(piece)
-            if running.is_loading and running.model is not None:
-                running.is_loading = False
-                self.show_state(model_state(running.model, "●"))
+        if running.is_loading and running.model is not None and self.conversation.is_ready(running.model):
+            running.is_loading = False
+            running.noted = 0.0
+            self.show_state(model_state(running.model, "●"))
         if running.is_stopping or seconds - running.noted < NOTE_SECONDS:
             return
         running.noted = seconds
+        words = running.exchange.words
         if running.is_loading and running.model is not None:
             self.show_state(model_state(running.model, "◐", f"loading {seconds:.1f} s"))
             running.exchange.note(f"loading {running.model.name}… {seconds:.1f} s · esc stops")
+        elif not words:
+            running.exchange.note(f"reading… {seconds:.1f} s · esc stops")
         else:
-            words = running.exchange.words
             running.exchange.note(f"writing… {words} words · {seconds:.1f} s · esc stops and keeps the text")
 
     @on(messages.Ended)
@@ -233,12 +249,13 @@ class LiveScreen(Screen[None]):
             self._flushing.pause()
         if running is None or running.model is None:
             return
-        if is_failed and running.is_loading:
-            self.show_state(NOTHING_LOADED)
-        elif running.is_loading:  # stopped while it loaded: loading goes on in its process
-            self.show_state(model_state(running.model, "◐", "loading"))
-        else:
+        if self.conversation.is_ready(running.model) or not (is_failed or running.is_stopping):
             self.show_state(model_state(running.model, "●"))
+        elif is_failed:
+            self.show_state(NOTHING_LOADED)
+        else:  # stopped while it loaded: loading goes on in its process, and says when it is done
+            self.show_state(model_state(running.model, "◐", "loading"))
+            self.conversation.load(running.model.name)
 
     @on(messages.Referenced)
     def _referenced(self, event: messages.Referenced) -> None:

@@ -8,8 +8,12 @@ from palaver.errors import PalaverError
 from palaver.model import ModelInfo
 from palaver.present import format_seconds, format_size, format_value
 from palaver.store import Turn
+from palaver.terminal import clip, safe_line
 from palaver_tui.slash import slash_fix
 from palaver_tui.widgets.exchange import Trouble
+
+LONGEST_FIX = 70
+"""Cells of a line to type that are shown."""
 
 
 def details(turn: Turn) -> list[tuple[str, str]]:
@@ -63,7 +67,7 @@ def ending(turn: Turn) -> str:
 def trouble(error: PalaverError) -> Trouble:
     """The three lines of an error: what failed, the one thing to do, where the details are."""
     typed = slash_fix(error.fix)
-    do = f"tab: {typed}" if typed else error.fix
+    do = f"tab: {clip(safe_line(typed), LONGEST_FIX)}" if typed else error.fix
     return Trouble(error.message, do, "/details shows what is recorded · your text is back in the prompt")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palaver.errors import PalaverError
 from palaver.present import format_size
 from palaver_tui.widgets.start import Choice
 
@@ -35,7 +36,8 @@ def first_choices(registry: Registry) -> list[Choice]:
         text, shown = ("@README.md",) * 2 if Path("README.md").is_file() else (FIRST_TEXT, "TEXT")
         line = f"/summarize -m {baseline} {text}"
         choices.append(Choice(line, f"{baseline} baseline, no model", "1 s", shown=f"/summarize {shown}"))
-    for info in sorted((one for one in infos if one.files), key=lambda one: one.download_size)[:2]:
+    talking = [one for one in infos if one.files and "chat" in one.tasks]  # what only translates answers no question
+    for info in sorted(talking, key=lambda one: one.download_size)[:2]:
         does = info.description.partition(";")[0].partition(":")[2].strip() or info.description
         size = format_size(info.download_size)
         choices.append(Choice(f"/pull {info.name}", does, size, is_download=True))
@@ -62,14 +64,16 @@ def _memory() -> int:
         return 0
 
 
-def models_text(registry: Registry, chosen: str) -> str:
-    """The models one a line: sign, name, size, state, what it does."""
+def models_text(registry: Registry, chosen: str, loaded: Collection[str] = ()) -> str:
+    """The models one a line: `●` for the one that answers, name, size, state, what it does; `loaded` are references."""
+    chosen = chosen or _answering(registry)
     rows: list[Sequence[str]] = []
     for info in registry.models():
         is_here = registry.is_installed(info)
         sign = "●" if info.name == chosen else "○" if is_here else "↓"
         size = format_size(info.download_size) if info.download_size else "–"
         state = "no weights" if info.is_baseline else "on disk" if is_here else f"/pull {info.name}"
+        state = "loaded" if info.ref in loaded and not info.is_baseline else state
         rows.append((sign, info.name, size, state, info.description))
     widths = [max(len(row[index]) for row in rows) for index in range(4)] if rows else []
     lines = [
@@ -77,6 +81,14 @@ def models_text(registry: Registry, chosen: str) -> str:
         for row in rows
     ]
     return "\n".join([*lines, "", "/model NAME answers with it from now on; -m NAME after a task, only once."])
+
+
+def _answering(registry: Registry) -> str:
+    """The model that a plain question goes to; empty where there is none."""
+    try:
+        return registry.choose("chat").name
+    except PalaverError:
+        return ""
 
 
 def pull_state(name: str, progress: PullProgress) -> str:

@@ -43,6 +43,8 @@ class Answer(Vertical):
         self._tail = Text(CARET, classes="tail")
         self._tail.display = False
         self._rest_until = 0.0
+        self._is_composed = False
+        """Blocks have a place. Textual's `is_mounted` is false for as long as `on_mount` itself runs."""
         self._whole: str | None = None
         """The finished text that came before this was on the screen."""
 
@@ -50,8 +52,11 @@ class Answer(Vertical):
         yield self._tail
 
     def on_mount(self) -> None:
+        self._is_composed = True
         if self._whole is not None:
             self.finish(self._whole)
+        elif self._open:
+            self.feed("")
 
     @property
     def text(self) -> str:
@@ -63,7 +68,7 @@ class Answer(Vertical):
         self._text += piece
         self.words += len(piece.split())
         self._open += piece
-        if not self.is_mounted or time.monotonic() < self._rest_until:
+        if not self._is_composed or time.monotonic() < self._rest_until:
             return
         began = time.monotonic()
         cut = last_break(self._open) if self._is_plain else cut_at(self._open)
@@ -79,7 +84,7 @@ class Answer(Vertical):
 
     def finish(self, text: str) -> None:
         """Show the whole answer, the open block as Markdown too; `text` may differ from what was fed."""
-        if not self.is_mounted:
+        if not self._is_composed:
             self._whole = text
             return
         if text.strip() == self._text.strip():
@@ -94,6 +99,8 @@ class Answer(Vertical):
 
     def show(self, content: Content) -> None:
         """Show marked or frozen text instead of the Markdown."""
+        if self._whole is not None:
+            self._text, self._open, self._whole = self._whole, "", None
         self.remove_children(".block")
         self._is_writing = self._holds_tail = False
         self._tail.show(content)

@@ -39,6 +39,8 @@ class Menu(Widget):
 
     entries: reactive[tuple[Entry, ...]] = reactive((), layout=True)
     chosen: reactive[int] = reactive(0)
+    enter: reactive[str] = reactive("run")
+    """What the enter key does with the chosen entry: run, complete or send."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -79,8 +81,7 @@ class Menu(Widget):
         shown = self.entries[first : first + ROWS]
         column = max(cells(one.text) for one in self.entries) + 2
         lines = [_line(one, one is entry, column, width) for one in shown]
-        does = "enter completes" if entry.needs_more else "enter runs"
-        tail = f"{self.chosen + 1} of {len(self.entries)} · tab completes · {does}"
+        tail = f"{self.chosen + 1} of {len(self.entries)} · tab completes · enter {self.enter}s"
         tail += f" · from {entry.origin}" if entry.origin else ""
         lines.append(styled(("   " + clip(safe_line(tail), max(0, width - 4)), "$muted")))
         return Content("\n").join(lines)
@@ -100,14 +101,14 @@ def _line(entry: Entry, is_chosen: bool, column: int, width: int) -> Content:
 
 
 def matching(entries: Sequence[Entry], typed: str) -> list[Entry]:
-    """The entries whose letters hold the typed ones in order: beginnings first, then middles, then scattered."""
+    """The entries whose letters hold the typed ones in order: the text itself, beginnings, middles, scattered."""
     wanted = typed.casefold()
     found: list[tuple[int, int, Entry]] = []
     for index, entry in enumerate(entries):
         text = entry.text.casefold()
-        rank = 0 if text.startswith(wanted) else 1 if wanted[1:] in text else 2 if _scattered(wanted, text) else 9
-        if rank < 9:
-            found.append((rank, index, entry))
+        claims = (text == wanted.strip(), text.startswith(wanted), wanted[1:] in text, _scattered(wanted, text))
+        if True in claims:
+            found.append((claims.index(True), index, entry))
     return [entry for _, _, entry in sorted(found, key=lambda one: one[:2])]
 
 

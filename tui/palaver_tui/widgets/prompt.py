@@ -59,6 +59,8 @@ class Prompt(TextArea):
         )
         self.menu_is_open = False
         """The screen says so: arrows then move in the menu."""
+        self._held: list[events.Key | events.Paste] | None = None
+        """What was typed since enter or tab, until the screen has answered it: see `release`."""
         self._earlier: list[str] = []
         self._place = 0
         self._draft = ""
@@ -85,6 +87,7 @@ class Prompt(TextArea):
         if column and self.document.get_line(row)[:column].endswith("\\") and self.cursor_location == self.document.end:
             self.replace("\n", (row, column - 1), (row, column))
         else:
+            self._held = []
             self.post_message(self.Sent(self.text))
 
     def action_newline(self) -> None:
@@ -93,6 +96,7 @@ class Prompt(TextArea):
 
     def action_complete(self) -> None:
         """Ask for the completion of what is before the cursor."""
+        self._held = []
         self.post_message(self.Completed(self.text))
 
     def action_older(self) -> None:
@@ -117,16 +121,41 @@ class Prompt(TextArea):
         else:
             self.action_cursor_down()
 
+    async def release(self) -> None:
+        """The screen has answered enter or tab: what was typed since then is done now, in its order."""
+        held, self._held = self._held or [], None
+        for event in held:
+            await (self._on_key(event) if isinstance(event, events.Key) else self._on_paste(event))
+
     async def _on_key(self, event: events.Key) -> None:
-        # TextArea would insert a newline here; as a binding, enter can be moved to another key.
-        if event.key == "enter":
-            event.prevent_default()
+        action = "" if event.is_printable else self._own_action(event.key)
+        if event.key == "enter" or event.is_printable or action:
+            event.prevent_default()  # TextArea's own handler would insert a newline
+        if not event.is_printable and not action:
+            return
+        event.stop()
+        if self._held is not None:
+            self._held.append(event)
+        elif action:
+            # Left to bubble, a binding runs after the letters that were typed behind it.
+            await self.run_action(action)
+        else:
+            await super()._on_key(event)
+
+    def _own_action(self, key: str) -> str:
+        """The prompt's own action for a key, as the user's keymap has it; else nothing."""
+        found = self.screen.active_bindings.get(key)
+        if found is None or found.node is not self or not found.enabled or found.binding.action == "copy":
+            return ""  # copy bubbles: with nothing selected, its key is the app's
+        return found.binding.action
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
         text = safe_text(event.text.replace("\r\n", "\n").replace("\r", "\n"))
-        if len(text) > LARGEST_PASTE:
+        if self._held is not None:
+            self._held.append(event)
+        elif len(text) > LARGEST_PASTE:
             self.post_message(self.PastedMuch(text))
         else:
             self.insert(text)

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from rich.segment import Segment
-from rich.style import Style as RichStyle
-from textual.color import Color
 from textual.content import Content
-from textual.filter import LineFilter
 from textual.widgets import Static
 
 from palaver.terminal import safe_text
@@ -38,25 +32,5 @@ class Text(Static):
         self.update(_content(text))
 
 
-class TerminalGuard(LineFilter):
-    """The backstop: takes from every rendered line what a terminal would obey, whichever widget let it through."""
-
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        return [_guarded(segment) for segment in segments]
-
-
 def _content(text: str | Content) -> Content:
     return plain(text) if isinstance(text, str) else text
-
-
-def _guarded(segment: Segment) -> Segment:
-    text, style, control = segment
-    clean = text if text.isascii() and text.isprintable() else safe_text(text).replace("\n", " ")
-    if style is not None and style.link and (not style.link.isprintable()):
-        style = _unlinked(style)
-    return segment if clean is text and style is segment.style else Segment(clean, style, control)
-
-
-def _unlinked(style: RichStyle) -> RichStyle:
-    copy: Any = style.update_link(None)
-    return copy if isinstance(copy, RichStyle) else style
