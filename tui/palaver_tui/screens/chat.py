@@ -80,7 +80,7 @@ class ChatScreen(OrderScreen):
         yield Footer(TYPING)
 
     def on_mount(self) -> None:
-        self.prompt.focus()
+        self.set_focus(self.prompt)  # at once: `focus` waits, and keys typed behind the first frame would be lost
 
     @property
     def _menu(self) -> Menu:
