@@ -36,6 +36,10 @@ def socket_path() -> Path:
     return paths.runtime_dir() / f"engine-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.sock"
 
 
+class _Unheard(Exception):
+    """The engine was gone before it took the question."""
+
+
 class WarmModel:
     """The Model that the user's engine keeps loaded."""
 
@@ -55,13 +59,18 @@ class WarmModel:
         Raises:
             ModelFailed: the model or the engine died; the next call starts it again.
         """
-        line = None if self._own else _connect()
-        if line is None:
-            self._own = self._own or IsolatedModel(self._info, module=self._module)
-            yield from self._own.stream(requests, config, cancel)
-            return
-        with contextlib.closing(line):
-            yield from self._ask(line, requests, config, cancel)
+        for _ in range(2):
+            line = None if self._own else _connect()
+            if line is None:
+                break
+            with contextlib.closing(line):
+                try:
+                    yield from self._ask(line, requests, config, cancel)
+                    return
+                except _Unheard:  # the engine was ending just then: the next one answers
+                    continue
+        self._own = self._own or IsolatedModel(self._info, module=self._module)
+        yield from self._own.stream(requests, config, cancel)
 
     def load(self, cancel: threading.Event) -> bool:
         """Load the weights now, for the commands to come; False where there is no engine to keep them.
@@ -83,18 +92,24 @@ class WarmModel:
     ) -> Iterator[Delta]:
         sent = [frames.encode(one) for one in requests]
         ask = {"type": "stream", "module": self._module, "info": frames.encode(self._info)}
-        frames.write(line.fileno(), frames.pack({**ask, "requests": sent, "config": frames.encode(config)}))
+        try:
+            frames.write(line.fileno(), frames.pack({**ask, "requests": sent, "config": frames.encode(config)}))
+        except OSError as error:
+            raise _Unheard from error
+        is_heard = False
         pending = dict.fromkeys(range(len(requests)))
         cancelled_at: float | None = None
         for frame in _frames(line):
             if cancel.is_set() and cancelled_at is None:
                 cancelled_at = time.monotonic()
-                frames.write(line.fileno(), frames.pack({"type": "cancel"}))
+                with contextlib.suppress(OSError):  # gone: the end of the line says so
+                    frames.write(line.fileno(), frames.pack({"type": "cancel"}))
             if cancelled_at is not None and time.monotonic() - cancelled_at > CANCEL_GRACE:
                 yield from (Delta(request=one, finish_reason="cancelled") for one in pending)
                 return
             if frame is None:
                 continue
+            is_heard = True
             if frame["type"] == "ready":
                 self._info = frames.decode(ModelInfo, frame["info"])
             elif frame["type"] == "error":
@@ -106,6 +121,8 @@ class WarmModel:
                 if delta.finish_reason is not None:
                     pending.pop(delta.request, None)
                 yield delta
+        if not is_heard:
+            raise _Unheard
         raise ModelFailed(f"The engine that ran {self._info.name} died.", fix="ask again", code="model_died")
 
 

@@ -79,19 +79,12 @@ def test_a_model_that_dies_is_a_failed_turn_and_the_next_one_works() -> None:
 def test_an_engine_that_dies_is_a_failed_turn_and_the_next_one_works() -> None:
     model_pid = pid()
     engine_pid = int(Path(f"/proc/{model_pid}/stat").read_text().rpartition(")")[2].split()[1])
-    cancel, errors = threading.Event(), list[ModelFailed]()
-
-    def slow() -> None:
-        try:
-            ask("!slow", cancel)
-        except ModelFailed as error:
-            errors.append(error)
-
-    command = threading.Thread(target=slow)
-    command.start()
+    model = WarmModel(ModelInfo("moody", "faulty"), module="faulty_backend")
+    deltas = model.stream([Request((Message("user", "!slow"),))], GenerationConfig(), threading.Event())
+    next(deltas)
     os.kill(engine_pid, signal.SIGKILL)
-    command.join(10)
-    assert not command.is_alive()
+    with pytest.raises(ModelFailed, match="The engine that ran moody died"):
+        list(deltas)
     assert text_of(ask("again")) == "again "
 
 

@@ -144,7 +144,7 @@ def test_bytes_that_are_no_utf8_do_not_end_the_chat(terminal: OnTerminal) -> Non
 def test_a_burst_of_keys_is_done_in_its_order(terminal: OnTerminal) -> None:
     terminal.until(lambda: b"Ask, or / for tasks" in terminal.seen)
     terminal.type(b"/generate echo abc\x7f\x7fXY -m copy\r/quit")
-    terminal.until(lambda: b"copy" in terminal.seen and bool(history_file().exists()) and bool(inputs()))
+    terminal.until(lambda: b"dist-1" in terminal.seen)  # the answer is there, with its numbers
     assert inputs() == ["echo aXY"]
     terminal.type(b"\r")  # what was typed behind enter is in the prompt
     assert terminal.end() == 0
