@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from palaver.cli import main
-from palaver.config import read_settings, set_default
+from palaver.config import read_settings, set_default, set_theme
 from palaver.errors import UsageError
 from palaver.paths import config_file
 
@@ -47,6 +47,15 @@ def test_one_line_changes_and_comments_stay(file: Path) -> None:
     set_default("copy", task="translate")
     assert tomllib.loads(file.read_text())["models"] == {"qa": "bm25", "translate": "copy"}
     assert "# for the day" in file.read_text() and "# one task each" in file.read_text()
+
+
+def test_a_theme_is_one_line_too(file: Path) -> None:
+    file.write_text(MINE)
+    set_theme("nord")
+    set_theme("ledger-light")
+    assert read_settings().theme == "ledger-light"
+    assert {**tomllib.loads(MINE), "theme": "ledger-light"} == tomllib.loads(file.read_text())
+    assert "# for the day" in file.read_text()
 
 
 @pytest.mark.parametrize("name", ["C:\\new\\x.gguf", 'a "b".gguf', "über.gguf", "openai:http://x:1/v1#m"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import subprocess
@@ -15,7 +16,9 @@ from click.testing import CliRunner
 from tests.core.scripted import Scripted, ScriptedRegistry, says
 from tests.tui.chat_app import chat, shown
 
-from palaver.errors import StoreError
+from palaver.config import read_settings
+from palaver.errors import StoreError, UsageError
+from palaver.paths import config_file
 from palaver.plugins import Plugins
 from palaver.registry import Registry
 from palaver.session import Session
@@ -145,6 +148,14 @@ async def test_the_palette_names_commands_by_group_and_changes_the_theme(tmp_pat
         assert talk.app.is_running
 
 
+async def test_the_chosen_theme_is_kept_in_the_settings(tmp_path: Path) -> None:
+    async with chat(tmp_path, says("ok"), theme="ledger-light") as talk:
+        await talk.pilot.pause()
+        assert not config_file().exists()  # the theme it begins with is nobody's choice
+        talk.app.theme = "nord"
+        await talk.until(lambda: read_settings().theme == "nord")
+
+
 async def test_a_crash_leaves_a_private_report_without_local_variables(tmp_path: Path, palaver_home: Path) -> None:
     class Broken(RuntimeError):
         """What a bug would raise."""
@@ -166,10 +177,30 @@ async def test_a_crash_leaves_a_private_report_without_local_variables(tmp_path:
     app.chat.conversation.close()
 
 
+def test_a_terminal_that_draws_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import click
+
+    from palaver_tui import palaver_commands
+
+    monkeypatch.setenv("TERM", "dumb")
+    for name in ("stdin", "stderr"):
+        monkeypatch.setattr(sys, name, TerminalLike())
+    group = click.Group()
+    palaver_commands(group)
+    with pytest.raises(UsageError, match="TERM is dumb"):
+        group.main(["chat"], standalone_mode=False)
+
+
+class TerminalLike(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_without_a_terminal_the_chat_says_so() -> None:
     import click
 
-    from palaver.errors import UsageError
     from palaver_tui import palaver_commands
 
     group = click.Group()

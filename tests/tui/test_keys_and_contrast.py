@@ -13,6 +13,7 @@ from textual.theme import Theme
 from palaver_tui.app import PalaverApp
 from palaver_tui.screens.chat import CHOOSING, READING, TYPING, WRITING, ChatScreen
 from palaver_tui.screens.help import HelpScreen
+from palaver_tui.screens.history_words import HINTS
 from palaver_tui.theme import THEMES
 from palaver_tui.widgets.exchange import Exchange
 from palaver_tui.widgets.footer import MOST, Hint, fitting, footer_line
@@ -23,7 +24,7 @@ FORBIDDEN = {
     "ctrl+h", "ctrl+i", "ctrl+m", "ctrl+left_square_bracket", "ctrl+tab", "ctrl+enter", "alt+enter", "f10", "f11",
     *(f"alt+{digit}" for digit in range(10)),
 }  # fmt: skip
-ALL_HINTS = {"typing": TYPING, "writing": WRITING, "choosing": CHOOSING, "reading": READING}
+ALL_HINTS = {"typing": TYPING, "writing": WRITING, "choosing": CHOOSING, "reading": READING, "history": HINTS}
 
 
 @pytest.mark.parametrize("owner", [PalaverApp, ChatScreen, Prompt, Exchange, HelpScreen])
@@ -72,6 +73,20 @@ async def test_f1_shows_keys_and_the_tasks_of_plugins(tmp_path: Path) -> None:
         assert "ctrl+j" in talk.shown()
         await talk.pilot.press("escape")
         await talk.until(lambda: talk.app.screen is talk.app.chat)
+
+
+async def test_f1_over_the_history_shows_the_keys_of_the_history(tmp_path: Path) -> None:
+    from palaver_tui.screens.history import HistoryScreen
+
+    async with chat(tmp_path, says("ok"), size=(100, 40)) as talk:
+        talk.app.action_history()
+        await talk.until(lambda: isinstance(talk.app.screen, HistoryScreen))
+        await talk.until(lambda: "d u delete, undo" in talk.shown())
+        await talk.pilot.press("f1")
+        await talk.until(lambda: "undo: bring back what was deleted" in talk.shown())
+        assert "/summarize" not in talk.shown()
+        await talk.pilot.press("escape")
+        await talk.until(lambda: isinstance(talk.app.screen, HistoryScreen))
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
