@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.generate import generate
+from palaver.journal import Journal
 from palaver.long import Listener, TaskRaised, answer_in_parts
 from palaver.metric import Metric, Score
 from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Request
 from palaver.registry import Registry
 from palaver.store import Store, Turn, TurnStart
 from palaver.task import Chat, Task
+from palaver.window import CHARACTERS_A_TOKEN, ContextUse, characters_a_token, first_remembered, room_for_history
 
 REMEMBERED = 2000
 """Characters of a task's text that the conversation after it still knows; a whole file would push out all else."""
-
-DRAFT_SECONDS = 0.5
-"""How much of a streaming answer a crash can cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,8 @@ class Outcome:
 
     turn: Turn
     error: PalaverError | None = None
+    context: ContextUse | None = None
+    """How full the model's window was, and what it did not see; None where it was not asked."""
 
 
 class Session:
@@ -75,7 +75,11 @@ class Session:
         self._kind = kind
         self._run_id: int | None = None
         self._said: list[Message] = []
+        self._first = 0
+        """Index of the first message of these that still goes along."""
+        self._density = CHARACTERS_A_TOKEN
         self._last: int | None = None
+        self._use: ContextUse | None = None
 
     @property
     def run_id(self) -> int:
@@ -91,8 +95,16 @@ class Session:
 
     def forget(self) -> None:
         """Begin a new conversation: the next question goes to the model without what was said before."""
-        self._run_id, self._last = None, None
+        self._run_id, self._last, self._use, self._first = None, None, None, 0
+        self._density = CHARACTERS_A_TOKEN
         self._said.clear()
+
+    def context_use(self) -> ContextUse | None:
+        """How full the window was at the end of the last answer; None before the first one of a conversation.
+
+        For a meter beside the conversation: `share` fills it, `str()` labels it, `unseen` says what was left out.
+        """
+        return self._use
 
     def choose(self, ask: Ask) -> ModelInfo:
         """The model that would answer.
@@ -133,14 +145,17 @@ class Session:
         turn_id = self._begin(ask, example, info, config, sent)
         started = Started(turn_id, info, forgotten=len(self._said) - len(said) if isinstance(ask.task, Chat) else 0)
         on_start(started)
+        self._use = ContextUse(None, info.context, started.forgotten)
 
         def on_split(count: int) -> None:
+            self._use = ContextUse(None, info.context, parts=count)
             on_start(replace(started, notice=f"split in {count} chunks"))
 
         def on_title(title: str) -> None:
             on_start(replace(started, part=title))
 
-        return self._answer(ask, example, info, sent, config, turn_id, cancel, on_text, on_split, on_title)
+        outcome = self._answer(ask, example, info, sent, config, turn_id, cancel, on_text, on_split, on_title)
+        return replace(outcome, context=self._use)
 
     def fail(self, ask: Ask, error: PalaverError) -> Outcome:
         """Record a question that could not even be asked."""
@@ -206,15 +221,9 @@ class Session:
         """The messages said before that go along: all in a chat as far as the window allows, none in a task."""
         if not isinstance(task, Chat):
             return ()
-        said = list(self._said)
-        if info.context is None:
-            return tuple(said)
-        # About three characters a token is on the safe side for text; the engine still has the last word.
-        room = 3 * max(info.context - min(config.max_new_tokens, info.context // 2), 0)
-        room -= sum(len(message.content) for message in request.messages)
-        while said and sum(len(message.content) for message in said) > room:
-            del said[:2]
-        return tuple(said)
+        room = room_for_history(info, config, request, self._density)
+        self._first = first_remembered(self._said, self._first, room)
+        return tuple(self._said[self._first :])
 
     def _begin(
         self, ask: Ask, example: Example, info: ModelInfo, config: GenerationConfig, sent: Request | None
@@ -252,7 +261,7 @@ class Session:
         on_split: Callable[[int], None],
         on_title: Callable[[str], None],
     ) -> Outcome:
-        journal = _Journal(self.store, turn_id, on_text)
+        journal = Journal(self.store, turn_id, on_text)
         generation, error, digest = Generation("", "error"), None, info.digest
         merged: str | None = None
         try:
@@ -264,6 +273,7 @@ class Session:
                 found = answer_in_parts(ask.task, example, model, config, cancel, listener, refusal)
                 generation, merged = found.generation, found.answer
             digest = model.info.digest
+            self._count(sent, generation, model.info, is_whole=merged is None)
             self.registry.plugins.praise(f"backend {info.backend}")
             if generation.finish_reason == "error":
                 error = PalaverError(generation.error or f"{info.name} stopped with an error.", code="model_failed")
@@ -298,6 +308,14 @@ class Session:
                 outcome = replace(outcome, turn=self.score(turn_id))
         return outcome
 
+    def _count(self, sent: Request, generation: Generation, info: ModelInfo, *, is_whole: bool) -> None:
+        """Note how full the window was, and how many characters a token of this conversation holds."""
+        if is_whole and self._use is not None and generation.prompt_tokens is not None:
+            used = generation.prompt_tokens + (generation.output_tokens or 0)
+            self._use = replace(self._use, used=used, window=info.context)
+            if sent.task == Chat.name:
+                self._density = characters_a_token(sent.messages, generation.prompt_tokens)
+
     def _score(self, metric: Metric, output: str, example: Example) -> Score:
         try:
             score = metric.score(output, example)
@@ -326,30 +344,6 @@ class Session:
 
 
 _STATUS = {"stop": "complete", "length": "truncated", "cancelled": "cancelled", "error": "failed"}
-
-
-class _Journal:
-    """Passes text on and saves a draft of it every half second."""
-
-    def __init__(self, store: Store, turn_id: int, on_text: Callable[[str], None]) -> None:
-        self._store, self._turn_id, self._on_text = store, turn_id, on_text
-        self._pieces: list[str] = []
-        self._saved = time.monotonic()
-
-    @property
-    def text(self) -> str:
-        return "".join(self._pieces)
-
-    def add(self, piece: str) -> None:
-        self.keep(piece)
-        self._on_text(piece)
-
-    def keep(self, piece: str) -> None:
-        """Save what is not to be shown as the answer."""
-        self._pieces.append(piece)
-        if time.monotonic() - self._saved >= DRAFT_SECONDS:
-            self._store.draft(self._turn_id, self.text)
-            self._saved = time.monotonic()
 
 
 def _asked(task: Task, sent: Request) -> Message:

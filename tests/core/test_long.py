@@ -71,6 +71,9 @@ def test_a_summary_of_a_long_text_is_a_summary_of_summaries(store: Store) -> Non
     assert [f"[part {n} of {count}]" in turn.raw for n in range(1, count + 1)] == [True] * count
     assert turn.raw.endswith("[merged]\nSentence0")
     assert turn.output_tokens == count + 1
+    assert outcome.context is not None
+    assert (outcome.context.parts, outcome.context.used, str(outcome.context)) == (count, None, f"{count} parts")
+    assert outcome.context.unseen == f"The text was read in {count} parts: all of it, but never together."
 
 
 def answers(*said: str) -> Script:

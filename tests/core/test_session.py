@@ -96,7 +96,8 @@ def test_a_long_chat_drops_its_oldest_turns_and_says_how_many(store: Store) -> N
         ask(talk, "word " * 40)
     started: list[Started] = []
     talk.ask(parse_line("Hello", talk.registry), on_start=started.append)
-    # Room: 3 x (200 - 100) = 300 characters less the 5 of "Hello"; one turn of 199 + 2 fits, two do not.
+    # A token holds 5 characters at most. Room: 5 x (200 - 100) less the 5 of "Hello" is 495, of which two thirds are
+    # filled again: three turns of 199 + 2 do not fit, and of two there is one too many.
     assert len(model.asked[3].messages) == 3
     assert started[0].forgotten == 4
 

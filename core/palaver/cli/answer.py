@@ -22,8 +22,12 @@ from palaver.terminal import safe_text
 
 if TYPE_CHECKING:
     from palaver.store import Turn
+    from palaver.window import ContextUse
 
 STOPPED = 130
+
+NEARLY_FULL = 0.8
+"""Share of a model's window from which on it is told how full it was."""
 
 
 def answer(program: Program, wanted: Invocation, *, stdin: TextIO | None) -> int:
@@ -140,7 +144,7 @@ def _answer_one(program: Program, wanted: Invocation, session: Session, ask: Ask
         raise outcome.error
     warnings = warnings_of(turn)
     if wanted.is_json:
-        output.record(record(turn, warnings, is_kept=wanted.is_kept))
+        output.record({**record(turn, warnings, is_kept=wanted.is_kept), "context": context_record(outcome.context)})
     elif not live.has_shown:
         output.marked(turn.output, _marks(turn) if output.is_styled(sys.stdout) else ())
     _tell(program, wanted, session, outcome, warnings)
@@ -153,6 +157,9 @@ def _tell(program: Program, wanted: Invocation, session: Session, outcome: Outco
     if output.quiet:
         return
     tokens = f" · {turn.output_tokens} tokens" if turn.output_tokens is not None else ""
+    use = outcome.context
+    if use is not None and use.share is not None and use.share >= NEARLY_FULL:
+        tokens += f" · window {use}"
     number = f" · #{turn.id}" if wanted.is_kept else " · not logged"
     output.talk(f"{turn.model} · {format_seconds(turn.seconds)}{tokens}{number}")
     if turn.scores and (turn.references or wanted.metrics):
@@ -216,6 +223,13 @@ def record(turn: Turn, warnings: Sequence[str] = (), *, is_kept: bool = True) ->
         "options": turn.options,
         "warnings": list(warnings),
     }
+
+
+def context_record(use: ContextUse | None) -> Mapping[str, object] | None:
+    """How full the window was as `palaver.run/1` has it, with what the model did not see at once."""
+    if use is None:
+        return None
+    return {"used_tokens": use.used, "window_tokens": use.window, "parts": use.parts, "unseen": use.unseen}
 
 
 def score_record(score: Score) -> Mapping[str, object]:
