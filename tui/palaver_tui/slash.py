@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from palaver.errors import NotFound, PalaverError
 from palaver.present import format_size
-from palaver_tui.widgets.menu import Entry
+from palaver_tui.entries import Entry
 
 if TYPE_CHECKING:
     from palaver.registry import Registry

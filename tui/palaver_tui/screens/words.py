@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from palaver.errors import PalaverError
 from palaver.present import format_size
-from palaver_tui.widgets.start import Choice
+from palaver_tui.entries import Choice
 
 if TYPE_CHECKING:
     from palaver.pull import PullProgress

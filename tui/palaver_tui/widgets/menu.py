@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from textual.app import RenderResult
 from textual.content import Content
@@ -11,25 +10,11 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from palaver.terminal import cells, clip, safe_line
+from palaver_tui.entries import Entry as Entry
 from palaver_tui.widgets.text import styled
 
 ROWS = 6
 """Entries shown at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the menu."""
-
-    text: str
-    """What it completes to: `/summarize`, `@notes.md`."""
-    summary: str = ""
-    usage: str = ""
-    """What follows it."""
-    origin: str = ""
-    """`plugin summarize 0.1.0`."""
-    needs_more: bool = False
-    """It cannot run without what follows."""
 
 
 class Menu(Widget):

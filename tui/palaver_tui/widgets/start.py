@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from textual.content import Content
 
 from palaver.terminal import cells, clip, safe_line
+from palaver_tui.entries import Choice as Choice
 from palaver_tui.widgets.text import Text, styled
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A numbered line: what is typed for the user, what it does, what it costs."""
-
-    line: str
-    does: str
-    cost: str
-    is_download: bool = False
-    shown: str = ""
-    """The line as it is printed, where it is too long."""
-
-    @property
-    def label(self) -> str:
-        """What stands beside the number."""
-        return self.shown or self.line
 
 
 class Start(Text):
