@@ -18,7 +18,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from palaver.example import Example
+    from palaver.executor import answer_batch
     from palaver.hookspecs import API, hookimpl
+    from palaver.job import Asked, Executor, ExecutorKind, Job, Prediction
     from palaver.metric import Metric, Score, Span
     from palaver.model import (
         Backend,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         Part,
         Request,
     )
+    from palaver.named import NamedDataset
     from palaver.passages import split_text
     from palaver.task import Chat, Task, task
     from palaver.terminal import safe_line, safe_text
@@ -45,12 +48,15 @@ _HOME = {
         "StoreError", "UsageError",
     ),
     "palaver.example": ("Example",),
+    "palaver.executor": ("answer_batch",),
     "palaver.hookspecs": ("API", "hookimpl"),
+    "palaver.job": ("Asked", "Executor", "ExecutorKind", "Job", "Prediction"),
     "palaver.metric": ("Metric", "Score", "Span"),
     "palaver.model": (
         "Backend", "Delta", "FinishReason", "Generation", "GenerationConfig", "Message", "Model", "ModelFile",
         "ModelInfo", "Part", "Request",
     ),
+    "palaver.named": ("NamedDataset",),
     "palaver.passages": ("split_text",),
     "palaver.task": ("Chat", "Task", "task"),
     "palaver.terminal": ("safe_line", "safe_text"),
@@ -59,26 +65,32 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "API",
+    "Asked",
     "Backend",
     "BadInput",
     "Chat",
     "ContextExceeded",
     "Delta",
     "Example",
+    "Executor",
+    "ExecutorKind",
     "FinishReason",
     "Generation",
     "GenerationConfig",
+    "Job",
     "Message",
     "Metric",
     "Model",
     "ModelFailed",
     "ModelFile",
     "ModelInfo",
+    "NamedDataset",
     "NeedsDownload",
     "NotFound",
     "PalaverError",
     "Part",
     "PluginFailed",
+    "Prediction",
     "Request",
     "Score",
     "Span",
@@ -86,6 +98,7 @@ __all__ = [
     "Task",
     "UsageError",
     "__version__",
+    "answer_batch",
     "hookimpl",
     "safe_line",
     "safe_text",

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from palaver.data import Dataset
 from palaver.errors import BadInput, ContextExceeded, ModelFailed, PalaverError, PluginFailed
 from palaver.example import Example
-from palaver.executor import Asked, Executor, Inline, Job, Prediction
+from palaver.executor import Inline
+from palaver.job import Asked, Executor, Job, Prediction
 from palaver.long import Listener, answer_in_parts
 from palaver.metric import Score
 from palaver.model import FinishReason, Generation, GenerationConfig, ModelInfo, Request

@@ -12,58 +12,32 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from palaver.errors import PalaverError
+from palaver.errors import PalaverError, PluginFailed, UsageError
+from palaver.job import Asked, Executor, ExecutorKind, Job, Prediction
 from palaver.model import FinishReason, Generation, GenerationConfig, Model, ModelInfo, Request
+
+__all__ = [
+    "Asked",
+    "Executor",
+    "ExecutorKind",
+    "Guarded",
+    "Inline",
+    "InlineKind",
+    "Job",
+    "LocalKind",
+    "LocalProcesses",
+    "Prediction",
+    "answer_batch",
+]
 
 DEATHS = 2
 """Worker deaths after which a request is no longer tried."""
 
+MOST_PROCESSES = 64
+
 _DEADLY = ("model_died", "model_silent", "engine_gone")
 """Codes of the errors that a worker leaves when it ends in the middle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Which model answers, and how; values only, so that it can be sent anywhere."""
-
-    model: ModelInfo
-    module: str
-    """Of the plugin that has the model's backend, for processes that load it themselves."""
-    config: GenerationConfig
-    batch: int = 16
-    """Requests that are given to the model at once; it may answer them side by side."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request and the name that its prediction comes back under."""
-
-    key: str
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What came of a request."""
-
-    key: str
-    generation: Generation
-    code: str = ""
-    """Of the error, where the generation has one."""
-
-
-class Executor(Protocol):
-    """What answers many requests."""
-
-    def map(self, job: Job, asked: Iterable[Asked], cancel: threading.Event) -> Iterator[Prediction]:
-        """One prediction for each request, as they are done. When `cancel` is set, open requests get none.
-
-        Raises:
-            PalaverError: the model cannot be loaded.
-        """
-        ...
 
 
 class Inline:
@@ -274,3 +248,69 @@ def _drain(done: queue.Queue[Prediction | BaseException | None], threads: Sequen
             done.get(timeout=0.05)
         except queue.Empty:
             continue
+
+
+class InlineKind:
+    """In this process."""
+
+    name: str = "inline"
+    summary: str = "in this process, batch after batch"
+
+    def __init__(self, load: Callable[[ModelInfo], Model]) -> None:
+        self._load = load
+
+    def open(self, argument: str) -> Executor:
+        """The one there is. See `ExecutorKind`."""
+        if argument:
+            raise UsageError(f"'inline' takes no argument, such as '{argument}'.", fix="--on local:4")
+        return Inline(self._load)
+
+
+class LocalKind:
+    """In processes of this machine."""
+
+    name: str = "local"
+    summary: str = "in N processes of this machine, each with the model in it: local:4"
+
+    def open(self, argument: str) -> Executor:
+        """As many processes as the argument says, 2 without one. See `ExecutorKind`."""
+        if argument and not (argument.isascii() and argument.isdigit() and 1 <= int(argument) <= MOST_PROCESSES):
+            raise UsageError(f"'local' takes a number from 1 to {MOST_PROCESSES}, not '{argument}'.")
+        return LocalProcesses(int(argument or 2))
+
+
+class Guarded:
+    """An executor that others wrote: what it raises is told with its name, and no answer is taken twice or missed."""
+
+    def __init__(self, name: str, executor: Executor, blame: Callable[[BaseException], None]) -> None:
+        self._name, self._executor, self._blame = name, executor, blame
+
+    def map(self, job: Job, asked: Iterable[Asked], cancel: threading.Event) -> Iterator[Prediction]:
+        """See `Executor`.
+
+        Raises:
+            PluginFailed: it raised, or left requests without a prediction.
+        """
+        open_: set[str] = set()
+
+        def noted() -> Iterator[Asked]:
+            for one in asked:
+                open_.add(one.key)
+                yield one
+
+        try:
+            for prediction in self._executor.map(job, noted(), cancel):
+                if prediction.key in open_:
+                    open_.remove(prediction.key)
+                    yield prediction
+        except PalaverError:
+            raise
+        except Exception as bug:  # a plugin may raise anything at all
+            self._blame(bug)
+            raise PluginFailed(
+                f"The executor '{self._name}' broke: {type(bug).__name__}: {bug}.", fix="evaluate with --on inline"
+            ) from bug
+        if open_ and not cancel.is_set():
+            raise PluginFailed(
+                f"The executor '{self._name}' left {len(open_)} requests unanswered.", fix="evaluate with --on inline"
+            )

@@ -14,8 +14,10 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from palaver.job import ExecutorKind
     from palaver.metric import Metric
     from palaver.model import Backend, ModelInfo
+    from palaver.named import NamedDataset
     from palaver.task import Task
 
 API = 1
@@ -58,6 +60,25 @@ def palaver_metrics() -> Iterable[Metric]:
     """Metrics. Heavy imports wait until `score` is called.
 
     Called once, as `palaver_tasks` is. Tasks and `--metric` name a metric, or the `family` attribute of several.
+    """
+    return ()
+
+
+@hookspec
+def palaver_datasets() -> Iterable[NamedDataset]:
+    """Data sets by name, for `palaver eval TASK NAME`. Nothing is read or downloaded here.
+
+    Called once, when a name is asked for that is neither a file nor a data set kept in history, or when data sets are
+    listed.
+    """
+    return ()
+
+
+@hookspec
+def palaver_executors() -> Iterable[ExecutorKind]:
+    """Places where an evaluation's requests can be answered: `palaver eval --on NAME[:ARGUMENT]`.
+
+    Called once, when an evaluation names a place. `inline` and `local` are there without a plugin.
     """
     return ()
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from palaver.config import Settings
-from palaver.errors import BadInput, NeedsDownload, PluginFailed, UsageError, not_found
+from palaver.errors import BadInput, NeedsDownload, PalaverError, PluginFailed, UsageError, not_found
+from palaver.job import Executor, ExecutorKind
 from palaver.metric import Metric
 from palaver.model import Backend, GenerationConfig, Model, ModelInfo
-from palaver.plugins import Plugin, Plugins
+from palaver.named import GuardedDataset, NamedDataset
+from palaver.plugins import Plugin, Plugins, describe
 from palaver.task import Chat, Task
 
 T = TypeVar("T")
@@ -35,6 +37,8 @@ class Registry:
         self._backends: dict[str, tuple[Backend, str]] = {}
         self._models: dict[str, ModelInfo] = {}
         self._metrics: dict[str, Metric] = {}
+        self._datasets: dict[str, tuple[NamedDataset, Plugin]] | None = None
+        self._executors: dict[str, tuple[ExecutorKind, Plugin | None]] | None = None
         self._origins: dict[str, tuple[str, str]] = {}
         self._running: dict[str, Model] = {}
 
@@ -187,6 +191,59 @@ class Registry:
         names = tuple(named) or (self.tasks()[task].metrics if task in self.tasks() else ())
         chosen = [metric for name in names for metric in self._family(name)]
         return [metric for metric in chosen if metric.needs_references == with_references]
+
+    # Data sets and executors, asked for by few commands and only then
+
+    def datasets(self) -> Mapping[str, tuple[NamedDataset, Plugin]]:
+        """The data sets that plugins have, each with its plugin."""
+        self._load()
+        if self._datasets is None:
+            self._datasets = {}
+            for plugin, datasets in self.plugins.call("palaver_datasets"):
+                for one in datasets:
+                    self._datasets[self._free(one.name, plugin, self._datasets)] = (one, plugin)
+        return self._datasets
+
+    def dataset(self, name: str) -> NamedDataset | None:
+        """The data set that a plugin has under that name, if one does."""
+        if name not in self.datasets():
+            return None
+        found, _ = self.datasets()[name]
+        return GuardedDataset(found, name, lambda bug: self.plugins.blame(found, bug))
+
+    def executors(self) -> Mapping[str, tuple[ExecutorKind, Plugin | None]]:
+        """Where evaluations can be answered, each with its plugin: `inline`, `local`, and what plugins add."""
+        self._load()
+        if self._executors is None:
+            from palaver.executor import InlineKind, LocalKind
+
+            own: tuple[ExecutorKind, ...] = (InlineKind(lambda info: self.model(info.name)), LocalKind())
+            self._executors = {one.name: (one, None) for one in own}
+            for plugin, kinds in self.plugins.call("palaver_executors"):
+                for kind in kinds:
+                    self._executors[self._free(kind.name, plugin, self._executors)] = (kind, plugin)
+        return self._executors
+
+    def executor(self, wanted: str) -> Executor:
+        """The executor that `NAME` or `NAME:ARGUMENT` means.
+
+        Raises:
+            NotFound: with the nearest names. UsageError: the argument means nothing there. PluginFailed: it raised.
+        """
+        from palaver.executor import Guarded
+
+        name, _, argument = wanted.partition(":")
+        if name not in self.executors():
+            raise not_found("executor", name, self.executors(), fix="palaver plugins list")
+        kind, plugin = self.executors()[name]
+        try:
+            opened = kind.open(argument)
+        except PalaverError:
+            raise
+        except Exception as bug:  # a plugin may raise anything at all
+            self.plugins.blame(kind, bug)
+            raise PluginFailed(f"The executor '{name}' broke: {describe(bug)}.", fix="palaver plugins list") from bug
+        return opened if plugin is None else Guarded(name, opened, lambda bug: self.plugins.blame(kind, bug))
 
     def baseline_for(self, task: str) -> str:
         """Name of the trivial model to set beside a task's scores, if there is one."""

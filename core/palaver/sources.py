@@ -1,15 +1,17 @@
-"""What a data set's name means: a file, turns of history that match a filter, or a data set kept in history."""
+"""What a data set's name means: a file, turns of history, a data set kept in history, or one that a plugin has."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from palaver.data import Dataset, Wanted, read_dataset
 from palaver.errors import BadInput
 from palaver.example import Example
 from palaver.lines import BadRecord
+from palaver.named import NamedDataset
 from palaver.store import GoodOutput, Promoted, Store, Turn, parse_filter
 from palaver.task import Task
 
@@ -22,13 +24,15 @@ def open_dataset(
     task: Task,
     store: Store,
     *,
+    named: Callable[[str], NamedDataset | None] = lambda name: None,
     references: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """The data set that `source` names, for a task.
+    """The data set that `source` names, for a task; `named` gives those that plugins have.
 
     Raises:
-        BadInput: there is none, or it cannot be read. NotFound: no data set of that name is kept.
+        BadInput: there is none, or it cannot be read. NotFound: no data set of that name is kept. Exception: what the
+            plugin of a named one raised.
     """
     if source.startswith(HISTORY):
         return from_history(source, task, store)
@@ -38,13 +42,52 @@ def open_dataset(
         return _kept(kept, task, store)
     if path.is_dir():
         raise BadInput(f"{path} is a folder.", fix="name a file in it", code="is_folder")
+    found = named(source) if not path.exists() else None
     wanted = Wanted(
         task.inputs,
         columns or {},
         (str(getattr(task, "source", "") or ""), str(getattr(task, "target", "") or "")),
         may_have_no_answer=task.name == "qa",
     )
+    if found is not None:
+        return read_named(found, wanted)
     return read_dataset(path, wanted, references=[Path(one).expanduser() for one in references])
+
+
+def read_named(found: NamedDataset, wanted: Wanted) -> Dataset:
+    """The data set, read: each of its examples, or why it cannot be used.
+
+    Raises:
+        BadInput: it has no examples. Exception: what the plugin raised.
+    """
+    good: dict[str, Example] = {}
+    bad: list[BadRecord] = []
+    for number, one in enumerate(found.examples(), 1):
+        place = f"{found.name}:{number}"
+        if reason := _unusable(one, wanted):
+            bad.append(BadRecord(place, reason))
+            continue
+        example = one if one.id else replace(one, id=str(number))
+        if example.id in good:
+            bad.append(BadRecord(place, f"its id '{example.id}' is that of another example"))
+        else:
+            good[example.id] = example
+    if not good and not bad:
+        raise BadInput(f"The data set {found.name} has no examples.", code="empty_dataset")
+    columns = {part: part for part in (*wanted.inputs, "references")}
+    return Dataset(found.name, found.name, tuple(good.values()), tuple(bad), columns)
+
+
+def _unusable(one: object, wanted: Wanted) -> str:
+    if not isinstance(one, Example):
+        return f"it is no Example but {type(one).__name__}"
+    if not isinstance(one.inputs, Mapping):
+        return "its inputs are no mapping of names to texts"
+    texts = [*one.inputs.values(), *one.references, one.id]
+    if not all(isinstance(text, str) for text in texts):
+        return "an input, a reference or its id is no text"
+    missing = [name for name in wanted.inputs if not one.inputs.get(name, "").strip()]
+    return f"has no {' and '.join(missing)}" if missing else ""
 
 
 def from_history(source: str, task: Task, store: Store) -> Dataset:

@@ -55,17 +55,26 @@ def _left(count: int) -> str:
 @color_option
 @pass_program
 def list_datasets(program: Program, as_json: bool) -> None:
-    """List the data sets that are kept."""
+    """List the data sets that are kept, and those that plugins have."""
     with program.history() as store:
         found = store.datasets()
+    provided = program.registry.datasets()
     if as_json:
-        rows = [
+        rows: list[dict[str, object]] = [
             {"name": one.name, "task": one.task, "n": one.n, "source": one.source, "created": iso(one.created)}
             for one in found
         ]
+        rows += [
+            {"name": name, "tasks": list(one.tasks), "summary": one.summary, "plugin": plugin.found.name}
+            for name, (one, plugin) in provided.items()
+        ]
         program.output.record({"schema": "palaver.datasets/1", "datasets": rows})
-    elif found:
+    elif found or provided:
         shown = [(one.name, one.task, str(one.n), when(one.created), one.source) for one in found]
+        shown += [
+            (name, ", ".join(one.tasks), "", "", f"plugin {plugin.found.name}: {one.summary}")
+            for name, (one, plugin) in provided.items()
+        ]
         program.output.show(table(("name", "task", "n", "when", "from"), shown, right={2}))
     else:
         program.output.talk("No data set is kept: palaver dataset add NAME FILTER")

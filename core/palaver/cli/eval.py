@@ -46,6 +46,7 @@ class Wish:
     retries_failed: bool
     is_cached: bool
     workers: int
+    place: str
     fail_under: tuple[str, ...]
     progress: str
     is_preview: bool
@@ -72,6 +73,7 @@ class Wish:
 @click.option("--retry-failed", "retries_failed", is_flag=True, help="With --resume: failed examples are missing too.")
 @click.option("--no-cache", "is_uncached", is_flag=True, help="Ask again what history has the answer of.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes with the model in each.")
+@click.option("--on", "place", default="", metavar="NAME[:ARG]", help="Where: inline, local:4, or a plugin's place.")
 @click.option("--fail-under", multiple=True, metavar="METRIC=X", help="Exit with 6 if a score is worse than X.")
 @click.option("--progress", type=click.Choice(["auto", "plain", "json", "none"]), default="auto", help="On stderr.")
 @click.option("--preview", "is_preview", is_flag=True, help="Show what the examples would be, and stop.")
@@ -92,8 +94,8 @@ def command(
 ) -> None:
     """Run TASK over the examples of DATASET, and print what each model scores.
 
-    DATASET is a file (JSONL, JSON, CSV, TSV, Parquet, plain lines; .gz of these), history:FILTER, or the name that
-    `palaver dataset add` gave. Ctrl+c keeps what is done; --resume does the rest.
+    DATASET is a file (JSONL, JSON, CSV, TSV, Parquet, plain lines; .gz of these), history:FILTER, or a name that
+    `palaver dataset list` has. Ctrl+c keeps what is done; --resume does the rest.
     """
     from palaver.cli.metrics import split_names
 
@@ -109,6 +111,8 @@ def command(
 def _evaluate(program: Program, wish: Wish) -> int:
     from palaver.cli.reports import eval_record, junit_xml, markdown, score_table, write_report
 
+    if wish.place and wish.workers > 1:
+        raise UsageError("--workers N is --on local:N: give one of the two.", fix=f"--on local:{wish.workers}")
     bounds = _bounds(program, wish.fail_under)
     with program.history() as store:
         try:
@@ -171,16 +175,16 @@ def _run_all(
     """The reports of all runs, and the first error that ended one."""
     from palaver.cli.evalprogress import EvalProgress
     from palaver.evaluate import Evaluation
-    from palaver.executor import LocalProcesses
     from palaver.runs import report
 
     first_error: PalaverError | None = None
     reports: list[Report] = []
+    place = wish.place or (f"local:{wish.workers}" if wish.workers > 1 else "inline")
     with Stop(program.output) as stop:
         for run, dataset in runs:
             progress = EvalProgress(program, wish.progress)
             try:
-                executor = LocalProcesses(wish.workers) if wish.workers > 1 else None
+                executor = program.registry.executor(place)
                 if wish.retries_failed:
                     store.forget_failed(run)
                 evaluation = Evaluation(
@@ -203,6 +207,8 @@ def _plans(program: Program, store: Store, wish: Wish) -> tuple[Dataset, list[Pl
 
     if not wish.task or not wish.dataset:
         raise UsageError("palaver eval takes a task and a data set.", fix="palaver eval --help")
+    if wish.place:
+        program.registry.executor(wish.place)
     if wish.retries_failed:
         raise UsageError("--retry-failed goes with --resume RUN.")
     options, config = _options(wish.pairs)
@@ -211,7 +217,9 @@ def _plans(program: Program, store: Store, wish: Wish) -> tuple[Dataset, list[Pl
     program.registry.metrics_for(task.name, True, wish.metrics)
     names = [program.registry.choose(task.name, one).name for one in (wish.models or ("",))]
     columns = _pairs(wish.columns, "--column takes PART=COLUMN")
-    dataset = open_dataset(wish.dataset, task, store, references=wish.references, columns=columns)
+    dataset = open_dataset(
+        wish.dataset, task, store, named=program.registry.dataset, references=wish.references, columns=columns
+    )
     plan = Plan(
         task=task.name,
         options=task.options(),
@@ -252,7 +260,8 @@ def _reopen(program: Program, store: Store, run: int, wish: Wish) -> Dataset:
     except NotFound as error:
         raise NotFound(error.message, fix="palaver compare", code=error.code) from error
     task = program.registry.task(plan.task)(**plan.options)
-    return open_dataset(plan.dataset, task, store, references=plan.references, columns=plan.columns)
+    named = program.registry.dataset
+    return open_dataset(plan.dataset, task, store, named=named, references=plan.references, columns=plan.columns)
 
 
 def _describe(program: Program, dataset: Dataset, plan: Plan | None, *, is_preview: bool) -> None:

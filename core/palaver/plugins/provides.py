@@ -9,8 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from palaver import hookspecs
+from palaver.job import ExecutorKind
 from palaver.metric import Metric
 from palaver.model import Backend, ModelInfo
+from palaver.named import NamedDataset
 from palaver.task import Task
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("palaver_"))
@@ -20,6 +22,8 @@ _KINDS = (
     ("palaver_models", "model"),
     ("palaver_backends", "backend"),
     ("palaver_metrics", "metric"),
+    ("palaver_datasets", "dataset"),
+    ("palaver_executors", "executor"),
 )
 _NAME = re.compile(r"[^\W_][\w.+:-]*")
 
@@ -85,6 +89,8 @@ def adds_of(module: ModuleType) -> tuple[str, ...]:
 def _with_help(words: str, one: object) -> str:
     if isinstance(one, type) and issubclass(one, Task):
         return f"{words}: {one.summary()}"
+    if isinstance(one, NamedDataset | ExecutorKind):
+        return f"{words}: {one.summary}"
     return words
 
 
@@ -96,6 +102,10 @@ def _check(hook: str, one: object) -> None:
         right, what = isinstance(one, ModelInfo), "ModelInfo"
     elif hook == "palaver_backends":
         right, what = isinstance(one, Backend), "backends: name, isolated, resolve(name), load(info)"
+    elif hook == "palaver_datasets":
+        right, what = isinstance(one, NamedDataset), "data sets: name, summary, tasks, examples()"
+    elif hook == "palaver_executors":
+        right, what = isinstance(one, ExecutorKind), "kinds of executors: name, summary, open(argument)"
     else:
         right = isinstance(one, Metric)
         what = "metrics: name, title, maximum, higher_is_better, needs_references, score(), corpus()"
