@@ -6,18 +6,23 @@ from pathlib import Path
 
 import pytest
 from tests.core.scripted import says
-from tests.tui.chat_app import chat
+from tests.tui.chat_app import Chat, chat
 from textual.color import Color
 from textual.theme import Theme
 
+from palaver_tui import slash
 from palaver_tui.app import PalaverApp
+from palaver_tui.entries import Entry
+from palaver_tui.places import PLACES
 from palaver_tui.screens.chat import CHOOSING, READING, TYPING, WRITING, ChatScreen
+from palaver_tui.screens.goto import goto_text
 from palaver_tui.screens.help import HelpScreen
 from palaver_tui.screens.history_words import HINTS
+from palaver_tui.screens.place import PlaceScreen
 from palaver_tui.theme import THEMES
 from palaver_tui.widgets.exchange import Exchange
 from palaver_tui.widgets.footer import MOST, Hint, fitting, footer_line
-from palaver_tui.widgets.header import header_line
+from palaver_tui.widgets.header import Header, header_line
 from palaver_tui.widgets.prompt import Prompt
 
 FORBIDDEN = {
@@ -79,7 +84,7 @@ async def test_f1_over_the_history_shows_the_keys_of_the_history(tmp_path: Path)
     from palaver_tui.screens.history import HistoryScreen
 
     async with chat(tmp_path, says("ok"), size=(100, 40)) as talk:
-        talk.app.action_history()
+        talk.app.go("History")
         await talk.until(lambda: isinstance(talk.app.screen, HistoryScreen))
         await talk.until(lambda: "d u delete, undo" in talk.shown())
         await talk.pilot.press("f1")
@@ -87,6 +92,44 @@ async def test_f1_over_the_history_shows_the_keys_of_the_history(tmp_path: Path)
         assert "/summarize" not in talk.shown()
         await talk.pilot.press("escape")
         await talk.until(lambda: isinstance(talk.app.screen, HistoryScreen))
+
+
+async def test_every_screen_of_the_table_is_in_the_palette_the_menu_and_behind_its_letter(tmp_path: Path) -> None:
+    async with chat(tmp_path, says("ok"), size=(120, 36)) as talk:
+        titles = {one.title for one in talk.app.palette_commands()}
+        for place in PLACES:
+            assert f"go: {place.command}" in titles
+            await talk.pilot.press("ctrl+g", place.letter)
+            await talk.until(lambda place=place: current(talk) == place.name)
+            if place.source:
+                assert isinstance(talk.app.screen, PlaceScreen)
+                assert talk.app.screen.HELP_KEYS
+                assert entry(f"/{place.command}")
+    letters = [place.letter for place in PLACES]
+    assert len(set(letters)) == len(letters)
+
+
+async def test_a_click_on_a_name_in_the_first_row_goes_there(tmp_path: Path) -> None:
+    async with chat(tmp_path, says("ok"), size=(120, 36)) as talk:
+        at = header_line("Chat", "", 120).plain.index("History")
+        await talk.pilot.click(Header, offset=(at, 0))
+        await talk.until(lambda: current(talk) == "History")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_letters_of_all_screens_fit(width: int) -> None:
+    rows = goto_text([*PLACES, *PLACES, *PLACES], width).plain.splitlines()
+    assert all(len(row) <= width for row in rows)
+
+
+def current(talk: Chat) -> str:
+    """The screen that the first row names."""
+    return talk.app.screen.query_one(Header)._current
+
+
+def entry(text: str) -> Entry:
+    """The menu's entry for a command."""
+    return next(one for one in slash.entries(None) if one.text == text)
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)

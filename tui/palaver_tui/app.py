@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import signal
 import sys
 import time
@@ -18,11 +19,13 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
 
-from palaver_tui import slash, tty
+from palaver_tui import messages, slash, tty
 from palaver_tui.commands import PaletteCommand, PaletteCommands
 from palaver_tui.conversation import OpenSession
+from palaver_tui.places import PLACES, place
 from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
+from palaver_tui.screens.place import PlaceScreen
 from palaver_tui.theme import THEMES
 from palaver_tui.widgets.guard import TerminalGuard
 
@@ -48,6 +51,7 @@ class PalaverApp(App[None]):
         Binding("ctrl+c", "interrupt", "stop", show=False, system=True, id="app.interrupt"),
         Binding("ctrl+g", "go_to", "go to", show=False, priority=True, id="app.go_to"),
         Binding("f1", "help", "help", show=False, priority=True, id="app.help"),
+        Binding("question_mark", "help", "help", show=False, id="app.help_letter"),
     ]
 
     def __init__(self, open_session: OpenSession, *, theme: str = "") -> None:
@@ -135,50 +139,59 @@ class PalaverApp(App[None]):
         if not isinstance(self.screen, GoTo):
             self.push_screen(GoTo(), self._go)
 
-    def _go(self, place: str | None) -> None:
-        if place == "History":
-            self.action_history()
-        elif place == "Chat":
-            self.action_chat()
+    def _go(self, name: str | None) -> None:
+        if name:
+            self.go(name)
 
-    def action_chat(self) -> None:
-        """Back to the conversation."""
+    @on(messages.Go)
+    def _go_there(self, event: messages.Go) -> None:
+        if event.place:
+            self.go(event.place, event.words)
+        else:
+            self.action_go_to()
+
+    def go(self, name: str, words: str = "") -> None:
+        """Show the screen of this name; `words` say why: it gets them by `arrive`."""
+        wanted = place(name)
+        session, failure = self.chat.conversation.session, self.chat.conversation.failure
+        if not wanted.source:
+            self._show_chat()
+        elif session is None:
+            self.notify(failure.message if failure else "the history is still being opened", markup=False)
+        else:
+            if not self.is_screen_installed(wanted.name):  # once: it keeps its place while another screen is shown
+                module, _, kind = wanted.source.partition(":")
+                self.install_screen(getattr(importlib.import_module(module), kind)(session), wanted.name)
+            found = self.get_screen(wanted.name, PlaceScreen)
+            if self.screen is not found:
+                self._show_chat()
+                self.push_screen(wanted.name)
+            if words:
+                found.call_after_refresh(found.arrive, words)
+
+    def _show_chat(self) -> None:
         while self.screen is not self.chat and len(self.screen_stack) > 1:
             self.pop_screen()
 
-    @on(ChatScreen.HistoryWanted)
-    def action_history(self) -> None:
-        """Every turn so far."""
-        from palaver_tui.screens.history import HistoryScreen
-
-        session, failure = self.chat.conversation.session, self.chat.conversation.failure
-        if session is None:
-            self.notify(failure.message if failure else "the history is still being opened", markup=False)
-        elif not isinstance(self.screen, HistoryScreen):
-            self.action_chat()
-            if not self.is_screen_installed("history"):  # once: it keeps its place while another screen is shown
-                self.install_screen(HistoryScreen(session), "history")
-            self.push_screen("history")
-
     @on(ChatScreen.HelpWanted)
     def action_help(self) -> None:
-        """Keys and commands."""
-        from palaver_tui.screens.help import HISTORY_KEYS, HelpScreen
+        """Keys of what has the focus; in the chat, tasks and commands too."""
+        from palaver_tui.screens.help import HelpScreen, sections_for
 
         session = self.chat.conversation.session
-        if isinstance(self.screen, HelpScreen):
-            return
-        if self.is_screen_installed("history") and self.get_screen("history") in self.screen_stack:
-            self.push_screen(HelpScreen(keys=HISTORY_KEYS))
-        else:
-            self.push_screen(HelpScreen(slash.entries(session.registry if session else None)))
+        if not isinstance(self.screen, HelpScreen):
+            entries = slash.entries(session.registry if session else None) if self.screen is self.chat else ()
+            self.push_screen(HelpScreen(sections_for(self.screen), entries))
 
     def palette_commands(self) -> Iterable[PaletteCommand]:
         """What the command palette offers: Palaver's own commands, the models, the theme."""
+        shown = self.screen_stack[-2] if len(self.screen_stack) > 1 else self.screen  # below the palette itself
+        if isinstance(shown, PlaceScreen):
+            yield from shown.palette_commands()
         yield PaletteCommand("chat: new conversation", "forget what was said", lambda: self._type("/new"))
         yield PaletteCommand("chat: demo", "score three ready translations", lambda: self._type("/demo"))
-        yield PaletteCommand("go: chat", "the conversation", self.action_chat)
-        yield PaletteCommand("go: history", "every turn so far", self.action_history)
+        for one in PLACES:
+            yield PaletteCommand(f"go: {one.command}", one.summary, functools.partial(self.go, one.name))
         session = self.chat.conversation.session
         for info in session.registry.models() if session else ():
             choose = functools.partial(self._type, f"/model {info.name}")
@@ -188,7 +201,7 @@ class PalaverApp(App[None]):
         yield PaletteCommand("app: quit", "leave", self.action_leave)
 
     def _type(self, line: str) -> None:
-        self.action_chat()
+        self._show_chat()
         self.chat.prompt.put(line)
         self.chat.prompt.action_send()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from palaver.errors import NotFound, PalaverError
 from palaver.present import format_size
 from palaver_tui.entries import Entry
+from palaver_tui.places import PLACES
 
 if TYPE_CHECKING:
     from palaver.registry import Registry
@@ -40,10 +41,11 @@ COMMANDS = (
     Command("new", "begin a new conversation"),
     Command("demo", "score three ready translations, no model"),
     Command("details", "where the last answer came from, and its signatures"),
-    Command("history", "every turn so far"),
+    *(Command(place.command, place.summary, place.usage) for place in PLACES if place.source),
     Command("help", "keys and commands"),
     Command("quit", "leave"),
 )
+PLACE_NAMES = frozenset(place.command for place in PLACES if place.source)
 NAMES = frozenset(command.name for command in COMMANDS)
 WAIT_TO_REFER = "still writing; /ref when it is done"
 _TURN = re.compile(r"#(\d+)(?:\s+|$)")

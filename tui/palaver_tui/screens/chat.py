@@ -15,6 +15,7 @@ from textual.widgets import TextArea
 
 from palaver.terminal import safe_line
 from palaver_tui import slash
+from palaver_tui.places import Keys
 from palaver_tui.screens.live import NOTHING_LOADED
 from palaver_tui.screens.orders import OrderScreen
 from palaver_tui.widgets.exchange import Exchange
@@ -61,6 +62,11 @@ class ChatScreen(OrderScreen):
     """One conversation."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (104, "-wide")]
+    HELP_KEYS: ClassVar[Keys] = (
+        ("esc", "close; leave the answers; stop and keep the text so far"),
+        ("alt+↑ ↓", "go to an answer, and from there to the next"),
+        ("pgup pgdn", "scroll"),
+    )
     BINDINGS: ClassVar = [
         Binding("escape", "back", "stop, close, back", show=False, id="chat.back"),
         Binding("alt+up", "turn(-1)", "turn above", show=False, id="chat.turn_above"),

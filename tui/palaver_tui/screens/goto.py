@@ -1,14 +1,19 @@
-"""One row that waits for the letter of a screen."""
+"""One or two rows that wait for the letter of a screen."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual import events
 from textual.app import ComposeResult
+from textual.content import Content
 from textual.screen import ModalScreen
 
+from palaver.terminal import cells
+from palaver_tui.places import PLACES, Place
 from palaver_tui.widgets.text import Text, styled
 
-PLACES = {"c": "Chat", "h": "History"}
+LEAD = " go to   "
 
 
 class GoTo(ModalScreen[str]):
@@ -16,15 +21,30 @@ class GoTo(ModalScreen[str]):
 
     DEFAULT_CSS = """
     GoTo { align: left bottom; background: $background 0%; }
-    GoTo > Text { height: 1; background: $boost; }
+    GoTo > Text { height: auto; background: $boost; }
     """
 
     def compose(self) -> ComposeResult:
-        pieces: list[str | tuple[str, str]] = [(" go to ", "$muted")]
-        for key, place in PLACES.items():
-            pieces += ["  ", (key, "bold $accent"), f" {place}"]
-        yield Text(styled(*pieces, ("   esc stays", "$muted")))
+        yield Text(goto_text(PLACES, self.app.size.width))
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.query_one(Text).show(goto_text(PLACES, event.size.width))
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
-        self.dismiss(PLACES.get(event.key, ""))
+        self.dismiss(next((place.name for place in PLACES if place.letter == event.key), ""))
+
+
+def goto_text(places: Sequence[Place], width: int) -> Content:
+    """The letters and names, on as many rows as a terminal `width` columns wide needs."""
+    rows: list[list[str | tuple[str, str]]] = [[(LEAD, "$muted")]]
+    used = len(LEAD)
+    entries: list[tuple[str, str, str]] = [(place.letter, place.name, "bold $accent") for place in places]
+    for key, name, style in (*entries, ("esc", "stays", "$muted")):
+        taken = cells(f"{key} {name}") + 3
+        if used + taken > width:
+            rows.append([" " * len(LEAD)])
+            used = len(LEAD)
+        rows[-1] += [(key, style), (f" {name}   ", "$muted" if key == "esc" else "")]
+        used += taken
+    return Content("\n").join(styled(*row) for row in rows)

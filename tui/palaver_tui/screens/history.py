@@ -15,7 +15,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import Input
 
 from palaver.command import read_text
@@ -23,7 +22,8 @@ from palaver.errors import NotFound, PalaverError, UsageError
 from palaver.session import Session
 from palaver.store import Filter, parse_filter
 from palaver.terminal import safe_line
-from palaver_tui.screens.history_words import ASKED, HALF, HINTS, IN, MEANT, NOT_IN, completions, in_full, scored
+from palaver_tui.screens.history_words import ASKED, HALF, HINTS, IN, KEYS, MEANT, NOT_IN, completions, in_full, scored
+from palaver_tui.screens.place import PlaceScreen
 from palaver_tui.screens.turn_export import export
 from palaver_tui.screens.turn_rows import LAYOUTS, table_row, trends, turn_detail
 from palaver_tui.widgets.filter_box import FilterBox, Question
@@ -47,10 +47,11 @@ REST_SECONDS = 0.04
 Asked = Literal["", "reference", "note", "export"]
 
 
-class HistoryScreen(Screen[None]):
+class HistoryScreen(PlaceScreen):
     """All turns, newest first."""
 
     CSS_PATH = "history.tcss"
+    HELP_KEYS = KEYS
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-medium"), (104, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     BINDINGS = [
@@ -67,7 +68,7 @@ class HistoryScreen(Screen[None]):
     ]
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
+        super().__init__(session)
         self._session = session
         self._store = session.store
         self._filter = Filter()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from palaver.errors import PalaverError
 from palaver.session import Session
 from palaver.store import STATUSES, Filter, parse_filter
+from palaver_tui.places import Keys
 from palaver_tui.screens.turn_export import ENDINGS
 from palaver_tui.widgets.footer import Hint
 
@@ -24,6 +25,21 @@ HINTS = (
     Hint("e", "export", 8),
     Hint("esc", "back", 4),
     Hint("F1", "help", 5),
+)
+KEYS: Keys = (
+    ("/", "filter; tab completes, enter goes to the rows"),
+    ("↑ ↓ pgup pgdn", "move"),
+    ("enter", "the turn in full"),
+    ("x", "mark; d and e then mean the marked turns"),
+    ("r", "give a reference, which scores the turn"),
+    ("1–5, 0", "rate, and take the rating back"),
+    ("a", "note"),
+    ("d", "delete the turn, or the marked ones"),
+    ("u", "undo: bring back what was deleted, until the screen is left"),
+    ("e", "export the marked turns, or all that the filter finds"),
+    ("y", "copy the output"),
+    ("ctrl+t", "copy the command line that lists the same turns"),
+    ("esc", "close; back to the chat"),
 )
 MEANT = {
     "reference": "the answer you would have wanted, or @file; enter scores, esc leaves",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from palaver_tui import slash
+from palaver_tui import messages, slash
 from palaver_tui.screens.live import LiveScreen
 from palaver_tui.widgets.exchange import Exchange
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 class OrderScreen(LiveScreen):
     """The part of the Chat screen that does what was typed."""
-
-    class HistoryWanted(Message):
-        """`/history`."""
 
     class HelpWanted(Message):
         """`/help`."""
@@ -54,8 +51,8 @@ class OrderScreen(LiveScreen):
             self._run_in_session(self.session, name, rest, line)
 
     def _run_in_session(self, session: Session, name: str, rest: str, line: str) -> None:
-        if name == "history":
-            self.post_message(self.HistoryWanted())
+        if name in slash.PLACE_NAMES:
+            self.post_message(messages.Go(name, rest))
         elif name == "new":
             self._begin_anew(session)
         elif name == "ref":

@@ -15,6 +15,7 @@ from textual.message import Message
 
 from palaver.metric import Score, Span
 from palaver.terminal import safe_line
+from palaver_tui.places import Keys
 from palaver_tui.widgets.answer import Answer
 from palaver_tui.widgets.scores import score_line
 from palaver_tui.widgets.text import Text, styled
@@ -39,6 +40,13 @@ class Trouble:
 class Exchange(Vertical, can_focus=True):
     """A question and its answer."""
 
+    HELP_TITLE = "Answer"
+    HELP_KEYS: ClassVar[Keys] = (
+        ("y", "copy it"),
+        ("r", "give a reference, which scores it"),
+        ("enter", "where it came from, or not"),
+        ("other letters", "go to the prompt"),
+    )
     BINDINGS: ClassVar = [
         Binding("y", "copy", "copy", show=False, id="answer.copy"),
         Binding("r", "refer", "reference", show=False, id="answer.reference"),
@@ -201,7 +209,7 @@ class Exchange(Vertical, can_focus=True):
             self._unmark()
 
     def on_key(self, event: events.Key) -> None:
-        if event.is_printable and event.character and event.key not in ("y", "r"):
+        if event.is_printable and event.character and event.key not in ("y", "r", "question_mark"):
             event.stop()
             self.post_message(self.Typed(event.character))
 

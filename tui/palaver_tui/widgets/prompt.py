@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding
@@ -10,6 +11,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from palaver.terminal import safe_text
+from palaver_tui.places import Keys
 from palaver_tui.widgets.text import plain
 
 LARGEST_PASTE = 100_000
@@ -21,6 +23,14 @@ REMEMBERED = 500
 class Prompt(TextArea):
     """A text of any number of lines. It is never locked, and never loses its text by itself."""
 
+    HELP_KEYS: ClassVar[Keys] = (
+        ("enter", "send, or run a command"),
+        ("ctrl+j", "new line; a line that ends in \\ goes on too"),
+        ("↑ ↓", "on the first and last line: earlier prompts"),
+        ("tab", "complete a command, model or file; after an error: what helps"),
+        ("/ and @", "tasks and commands; files"),
+        ("!!", "the last question again"),
+    )
     BINDINGS = [
         Binding("enter", "send", "send", show=False, id="prompt.send"),
         Binding("ctrl+j,shift+enter", "newline", "new line", show=False, id="prompt.newline"),

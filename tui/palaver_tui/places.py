@@ -1,0 +1,48 @@
+"""The screens of the app: name, letter after ctrl+g, and where the class is; a new screen is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Keys = Sequence[tuple[str, str]]
+"""Keys and what they do, as the help page lists them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A screen that can be gone to."""
+
+    name: str
+    letter: str
+    summary: str
+    source: str = ""
+    """`module:Class` of a `PlaceScreen`, imported when it is first opened; empty is the chat itself."""
+    usage: str = ""
+    """What may follow `/name` in the chat; the screen gets it by `arrive`."""
+
+    @property
+    def command(self) -> str:
+        """What is typed in the chat to go there, without the slash."""
+        return self.name.casefold()
+
+
+PLACES = (
+    Place("Chat", "c", "the conversation"),
+    Place("History", "h", "every turn so far", "palaver_tui.screens.history:HistoryScreen"),
+)
+"""In the order of the first row."""
+
+EVERYWHERE: Keys = (
+    ("ctrl+g", "go to: " + ", ".join(f"{place.letter} {place.name}" for place in PLACES)),
+    ("ctrl+p", "all commands and themes"),
+    ("F1", "keys and help of what has the focus; ? too, outside a field"),
+    ("esc", "close, back, at last to the chat. Never quits"),
+    ("ctrl+c", "copy what is selected; else stop; else, twice, quit"),
+    ("ctrl+q", "quit"),
+)
+
+
+def place(name: str) -> Place:
+    """The screen of this name, or of this command."""
+    return next(one for one in PLACES if name in (one.name, one.command))

@@ -1,0 +1,31 @@
+"""What every screen beside the chat is: made once with the session, kept, and told why the user came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.screen import Screen
+
+from palaver_tui.commands import PaletteCommand
+from palaver_tui.places import Keys
+
+if TYPE_CHECKING:
+    from palaver.session import Session
+
+
+class PlaceScreen(Screen[None]):
+    """A screen that a line of `PLACES` names; it keeps its state while another one is shown."""
+
+    HELP_KEYS: ClassVar[Keys] = ()
+    """What F1 lists for this screen. A widget with a list of its own comes before it while it has the focus."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+
+    def arrive(self, words: str) -> None:
+        """The user came with words: those behind `/name` in the chat, or those of a `Go` from another screen."""
+
+    def palette_commands(self) -> Iterable[PaletteCommand]:
+        """What the command palette offers while this screen is shown; titles begin with its name: `history: export`."""
+        return ()
