@@ -19,9 +19,11 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
 
-from palaver_tui import messages, slash, tty
-from palaver_tui.commands import PaletteCommand, PaletteCommands
+from palaver_tui import slash, tty
+from palaver_tui.commands import PaletteCommands
 from palaver_tui.conversation import OpenSession
+from palaver_tui.entries import PaletteCommand
+from palaver_tui.go import Go
 from palaver_tui.places import PLACES, place
 from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
@@ -143,8 +145,8 @@ class PalaverApp(App[None]):
         if name:
             self.go(name)
 
-    @on(messages.Go)
-    def _go_there(self, event: messages.Go) -> None:
+    @on(Go)
+    def _go_there(self, event: Go) -> None:
         if event.place:
             self.go(event.place, event.words)
         else:

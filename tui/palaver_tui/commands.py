@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -11,19 +10,11 @@ from textual.content import Content
 from textual.style import Style
 
 from palaver.terminal import safe_line
+from palaver_tui.entries import PaletteCommand
 from palaver_tui.widgets.text import styled
 
 if TYPE_CHECKING:
     from palaver_tui.app import PalaverApp
-
-
-@dataclass(frozen=True, slots=True)
-class PaletteCommand:
-    """One entry: what it is called, what it is, what it does."""
-
-    title: str
-    help: str
-    run: Callable[[], object]
 
 
 class PaletteCommands(Provider):

@@ -5,6 +5,7 @@ Nothing here draws, so the line mode has them without the library that the scree
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -38,3 +39,12 @@ class Choice:
     def label(self) -> str:
         """What stands beside the number."""
         return self.shown or self.line
+
+
+@dataclass(frozen=True, slots=True)
+class PaletteCommand:
+    """One entry of the command palette: what it is called, what it is, what it does."""
+
+    title: str
+    help: str
+    run: Callable[[], object]

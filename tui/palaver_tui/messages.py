@@ -99,11 +99,3 @@ class Failed(Message):
 
     error: PalaverError
     typed: str = ""
-
-
-@dataclass
-class Go(Message):
-    """Another screen is wanted, from any screen or widget: `Go("Compare", "12 15")`; an empty name asks for one."""
-
-    place: str
-    words: str = ""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from palaver_tui import messages, slash
+from palaver_tui import slash
+from palaver_tui.go import Go
 from palaver_tui.screens.live import LiveScreen
 from palaver_tui.widgets.exchange import Exchange
 
@@ -52,7 +53,7 @@ class OrderScreen(LiveScreen):
 
     def _run_in_session(self, session: Session, name: str, rest: str, line: str) -> None:
         if name in slash.PLACE_NAMES:
-            self.post_message(messages.Go(name, rest))
+            self.post_message(Go(name, rest))
         elif name == "new":
             self._begin_anew(session)
         elif name == "ref":

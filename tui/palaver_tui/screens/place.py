@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.screen import Screen
 
-from palaver_tui.commands import PaletteCommand
+from palaver_tui.entries import PaletteCommand
 from palaver_tui.places import Keys
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from palaver.terminal import cells, clip, safe_line
-from palaver_tui.messages import Go
+from palaver_tui.go import Go
 from palaver_tui.places import PLACES
 from palaver_tui.widgets.text import styled
 
