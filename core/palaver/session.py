@@ -34,6 +34,10 @@ class Ask:
     """Decoding parameters given as text: temperature, top_p, top_k, max_new_tokens, seed."""
     typed: str = ""
     """What the user typed, to be shown again; empty is the last input."""
+    prompt: tuple[Message, ...] = ()
+    """Messages to send as they are, in place of the conversation so far and what the task would say."""
+    parent: int | None = None
+    """The turn that this one repeats; None leaves it to the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class Session:
             self.registry.plugins.blame(ask.task, error)
             return self.fail(ask, _culprit(ask.task, error))
         said = self._remembered(ask.task, info, config, request)
-        sent = replace(request, messages=(*said, *request.messages))
+        sent = replace(request, messages=ask.prompt or (*said, *request.messages))
         turn_id = self._begin(ask, example, info, config, sent)
         started = Started(turn_id, info, forgotten=len(self._said) - len(said) if isinstance(ask.task, Chat) else 0)
         on_start(started)
@@ -243,7 +247,7 @@ class Session:
             backend=info.backend,
             plugin=plugin,
             plugin_version=version,
-            parent_id=self._last if isinstance(ask.task, Chat) else None,
+            parent_id=ask.parent or (self._last if isinstance(ask.task, Chat) else None),
             language=example.language,
         )
         return self.store.begin_turn(start)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from palaver.comparison import Interval, Settings
+from palaver.aligned import Answer
+from palaver.comparison import Interval, Pair, Settings
 from palaver.metric import Metric, Score
 
 LIVE_RESAMPLES = 200
 """Of the interval that is shown while an evaluation runs."""
+LIVE_TRIALS = 1_000
+"""Of the test that is shown while an evaluation runs."""
+LIVE_SECONDS = 1.0
+"""At least so long lies between two computations of what is shown while an evaluation runs."""
+SHARE = 50
+"""What is shown live may take one part in so many of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,38 @@ class Tally:
             tuple(one.value for one in epochs if one.value is not None) if self.repeat > 1 else (),
             len(found) - len(examples) * self.repeat,
         )
+
+    def answers(self, metric: str) -> dict[str, Answer]:
+        """The complete answers of the first epoch by example, with their score by one metric."""
+        found = self._scores.get(metric, {})
+        return {example: Answer({metric: score}, "") for (example, epoch), score in found.items() if epoch == 0}
+
+
+def paired(tallies: Mapping[str, Tally], metric: Metric) -> tuple[Pair, ...]:
+    """The paired tests of growing systems, by name, on the examples of one data set that all have answered so far.
+
+    With fewer trials than a comparison at the end, and looked at many times: it says whether a winner is in sight.
+    """
+    from palaver.compare import compare  # numpy, 0.1 s
+
+    systems = {name: tally.answers(metric.name) for name, tally in tallies.items()}
+    settings = Settings(trials=LIVE_TRIALS, resamples=LIVE_RESAMPLES)
+    return compare(systems, [metric], settings).metrics[0].pairs
+
+
+class Pace:
+    """Says when something that takes long may be computed anew: at most once a second, and for a small share of it."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def allows(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() >= self._next
+
+    def took(self, seconds: float) -> None:
+        """It was computed in so many seconds."""
+        self._next = time.monotonic() - seconds + max(LIVE_SECONDS, SHARE * seconds)
 
 
 def _sums(rows: Sequence[Sequence[float]]) -> list[float]:

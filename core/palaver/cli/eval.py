@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,16 +11,14 @@ import click
 from palaver.cli.output import report as tell_error
 from palaver.cli.program import Program, color_option, complete_metrics, complete_models, json_option, pass_program
 from palaver.cli.stop import Stop
-from palaver.errors import NotFound, PalaverError, UsageError
+from palaver.errors import PalaverError, UsageError
 from palaver.present import format_value
-from palaver.registry import DECODING
 from palaver.terminal import clip
 
 if TYPE_CHECKING:
     from palaver.data import Dataset
     from palaver.runs import Plan, Report
     from palaver.store import Store
-    from palaver.task import Task
 
 SOME_FAILED, BELOW, BAD_RECORDS, STOPPED = 5, 6, 4, 130
 SHOWN_BAD = 10
@@ -202,8 +198,7 @@ def _run_all(
 
 def _plans(program: Program, store: Store, wish: Wish) -> tuple[Dataset, list[Plan]]:
     """The data set, read, and one plan a model; every typo is an error before anything is asked."""
-    from palaver.runs import Plan
-    from palaver.sources import open_dataset
+    from palaver.plans import Wanted, make_plans
 
     if not wish.task or not wish.dataset:
         raise UsageError("palaver eval takes a task and a data set.", fix="palaver eval --help")
@@ -211,57 +206,28 @@ def _plans(program: Program, store: Store, wish: Wish) -> tuple[Dataset, list[Pl
         program.registry.executor(wish.place)
     if wish.retries_failed:
         raise UsageError("--retry-failed goes with --resume RUN.")
-    options, config = _options(wish.pairs)
-    task = _task(program, wish.task, options)
-    program.registry.config(task, config)
-    program.registry.metrics_for(task.name, True, wish.metrics)
-    names = [program.registry.choose(task.name, one).name for one in (wish.models or ("",))]
-    columns = _pairs(wish.columns, "--column takes PART=COLUMN")
-    dataset = open_dataset(
-        wish.dataset, task, store, named=program.registry.dataset, references=wish.references, columns=columns
-    )
-    plan = Plan(
-        task=task.name,
-        options=task.options(),
-        model="",
-        config=config,
-        dataset=str(Path(dataset.source).absolute()) if Path(dataset.source).exists() else dataset.source,
-        name=dataset.name,
-        digest=dataset.digest,
-        references=tuple(str(Path(one).absolute()) for one in dataset.references),
-        columns=columns,
+    wanted = Wanted(
+        task=wish.task,
+        dataset=wish.dataset,
+        models=wish.models,
+        options=_pairs(wish.pairs, "-o takes KEY=VALUE"),
+        references=wish.references,
+        columns=_pairs(wish.columns, "--column takes PART=COLUMN"),
         metrics=wish.metrics,
         limit=wish.limit,
         repeat=wish.repeat,
-        n=len(dataset.examples[: wish.limit]),
-        bad=len(dataset.bad),
     )
-    return dataset, [dataclasses.replace(plan, model=name) for name in dict.fromkeys(names)]
-
-
-def _task(program: Program, name: str, options: Mapping[str, str]) -> Task:
-    task = program.registry.task(name)
-    missing = [one.name for one in task.schema() if one.default is None and one.name not in options]
-    if missing:
-        raise UsageError(f"{name} needs {' and '.join(missing)}.", fix=f"-o {missing[0]}=...", code="missing_option")
-    return task.from_strings(options)
+    return make_plans(program.registry, store, wanted)
 
 
 def _reopen(program: Program, store: Store, run: int, wish: Wish) -> Dataset:
-    from palaver.runs import plan_of
-    from palaver.sources import open_dataset
+    from palaver.plans import reopen
 
     if wish.task or wish.models or wish.pairs:
         raise UsageError(
             "A resumed run keeps its task, data set, models and options.", fix=f"palaver eval --resume {run}"
         )
-    try:
-        plan = plan_of(store.run(run))
-    except NotFound as error:
-        raise NotFound(error.message, fix="palaver compare", code=error.code) from error
-    task = program.registry.task(plan.task)(**plan.options)
-    named = program.registry.dataset
-    return open_dataset(plan.dataset, task, store, named=named, references=plan.references, columns=plan.columns)
+    return reopen(program.registry, store, run)
 
 
 def _describe(program: Program, dataset: Dataset, plan: Plan | None, *, is_preview: bool) -> None:
@@ -280,12 +246,6 @@ def _describe(program: Program, dataset: Dataset, plan: Plan | None, *, is_previ
     for one in dataset.examples[:3] if is_preview else ():
         shown = {**one.inputs} | {f"reference {number}": text for number, text in enumerate(one.references, 1)}
         output.show("\n".join([f"example {one.id}", *(f"  {key}: {clip(text, 100)}" for key, text in shown.items())]))
-
-
-def _options(pairs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    given = {key.replace("-", "_"): value for key, value in _pairs(pairs, "-o takes KEY=VALUE").items()}
-    options = {key: value for key, value in given.items() if key not in DECODING}
-    return options, {key: value for key, value in given.items() if key in DECODING}
 
 
 def _pairs(pairs: Sequence[str], told: str) -> dict[str, str]:

@@ -13,14 +13,12 @@ from palaver.evaluate import Evaluation, Progress
 from palaver.metric import Metric
 from palaver.present import format_seconds, format_value
 from palaver.runs import metrics_of
-from palaver.tally import LIVE_RESAMPLES, CorpusScore
+from palaver.tally import LIVE_RESAMPLES, CorpusScore, Pace
 
 REPORT_SECONDS = 10.0
 """Between two lines where there is no terminal."""
 DRAW_SECONDS = 0.1
 JSON_SECONDS = 1.0
-SHARE = 50
-"""A live score may take one part in so many of the time."""
 
 
 class EvalProgress:
@@ -33,7 +31,7 @@ class EvalProgress:
         self._mode = "rewritten" if is_rewritten else "plain" if mode == "auto" else mode
         self._seconds = {"rewritten": DRAW_SECONDS, "json": JSON_SECONDS}.get(self._mode, REPORT_SECONDS)
         self._told = time.monotonic()
-        self._next_score = 0.0
+        self._pace = Pace()
         self._score: CorpusScore | None = None
         self._metric: Metric | None = None
         self._last: Progress | None = None
@@ -59,7 +57,7 @@ class EvalProgress:
         """The run is over."""
         self._line.clear()
         if self._mode == "json" and self._last is not None:
-            self._next_score = 0.0
+            self._pace = Pace()
             self._tell(self._last)
 
     def _tell(self, progress: Progress) -> None:
@@ -73,11 +71,10 @@ class EvalProgress:
 
     def _live(self, progress: Progress) -> CorpusScore | None:
         """The score so far, computed anew only when it is cheap beside the work."""
-        started = time.monotonic()
-        if self._metric is not None and started >= self._next_score:
+        if self._metric is not None and self._pace.allows():
+            started = time.monotonic()
             self._score = progress.tally.corpus(self._metric, resamples=LIVE_RESAMPLES)
-            took = time.monotonic() - started
-            self._next_score = started + max(1.0, SHARE * took)
+            self._pace.took(time.monotonic() - started)
         return self._score
 
 

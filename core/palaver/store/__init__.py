@@ -6,6 +6,7 @@ from palaver.store.filter import Filter, parse_filter
 from palaver.store.history import Store
 from palaver.store.rows import STATUSES, Reference, Run, Status, Turn, TurnLine, TurnStart
 from palaver.store.sqlite import Error, sqlite_version
+from palaver.store.votes import Vote
 
 __all__ = [
     "FORMATS",
@@ -25,6 +26,7 @@ __all__ = [
     "Turn",
     "TurnLine",
     "TurnStart",
+    "Vote",
     "export_turns",
     "parse_filter",
     "sqlite_version",

@@ -240,6 +240,18 @@ def _results(connection: Connection, wanted: str) -> list[Result]:
     ]
 
 
+def extremes(connection: Connection, run_id: int, metric: str, lowest: bool, limit: int) -> list[tuple[int, float]]:
+    """The turns of a run that one metric scored lowest or highest, with the score against the references of now."""
+    order = "ASC" if lowest else "DESC"
+    rows = connection.execute(
+        "SELECT t.id, s.value FROM turns t JOIN scores s ON s.turn_id = t.id AND s.reference_set = t.reference_set "
+        "WHERE t.run_id = ? AND t.status = 'complete' AND s.metric = ? AND s.value IS NOT NULL "
+        f"ORDER BY s.value {order}, t.id LIMIT ?",
+        (run_id, metric, limit),
+    ).fetchall()
+    return [(row[0], row[1]) for row in rows]
+
+
 # -- data sets
 
 

@@ -15,11 +15,12 @@ from palaver.errors import StoreError
 from palaver.metric import Score
 from palaver.model import Generation
 from palaver.paths import private_dir
-from palaver.store import evaluations, migrations, process, reads, writes
+from palaver.store import evaluations, migrations, process, reads, votes, writes
 from palaver.store.evaluations import Answered, Given, Promoted, Result, StoredDataset
 from palaver.store.filter import EVERYTHING, Filter
 from palaver.store.rows import ORIGINS, RUN_KINDS, STATUSES, Run, Turn, TurnLine, TurnStart, request_key
 from palaver.store.sqlite import Connection, Error, connect, explain, snapshot
+from palaver.store.votes import Vote
 from palaver.store.writer import Writer
 
 T = TypeVar("T")
@@ -209,6 +210,14 @@ class Store:
         """Remove tags from a turn."""
         self._write(lambda db: writes.untag(db, turn_id, tags))
 
+    def vote(self, winner: int, losers: Sequence[int], *, is_tie: bool = False, is_blind: bool = True) -> None:
+        """Keep that one answer was found better than others, or as good.
+
+        Raises:
+            NotFound: one of the turns has been deleted.
+        """
+        self._write(lambda db: votes.add_vote(db, winner, losers, is_tie, is_blind))
+
     def delete(self, turn_ids: Sequence[int]) -> int:
         """Delete turns with their references and scores, for good; how many. `vacuum` removes the last traces."""
         return self._write(lambda db: writes.delete(db, turn_ids))
@@ -275,6 +284,14 @@ class Store:
     def corpus(self, query: Filter | None, metric: str) -> list[tuple[str, tuple[float, ...], int]]:
         """Corpus signature, summed statistics and n of the complete turns that match, one entry a signature."""
         return self._read(lambda db: reads.corpus(db, query or EVERYTHING, metric))
+
+    def votes(self, models: Sequence[str] = (), *, limit: int = 1000) -> list[Vote]:
+        """The newest votes between these models; all without a model."""
+        return self._read(lambda db: votes.votes(db, models, limit))
+
+    def extremes(self, run_id: int, metric: str, *, lowest: bool, limit: int = 5) -> list[tuple[int, float]]:
+        """Turns of an evaluation with their score: the lowest ones first, or the highest."""
+        return self._read(lambda db: evaluations.extremes(db, run_id, metric, lowest, limit))
 
     def all_scores(self, turn_id: int) -> list[tuple[str, float, Score]]:
         """Reference set, Unix time and score of all that was ever computed for a turn."""

@@ -17,7 +17,7 @@ from palaver.store.sqlite import Connection, Error, connect, connect_read_only, 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-VERSION = 3
+VERSION = 4
 """What `user_version` says of a file that is up to date."""
 
 APPLICATION_ID = 0x50414C56
@@ -42,7 +42,13 @@ def m003_evaluate(db: Database) -> None:
         db.execute(statement)
 
 
-MIGRATIONS = (m001_record_turns, m002_search_text, m003_evaluate)
+def m004_vote(db: Database) -> None:
+    """People say which of several answers is the better one, without seeing whose they are."""
+    for statement in _VOTE:
+        db.execute(statement)
+
+
+MIGRATIONS = (m001_record_turns, m002_search_text, m003_evaluate, m004_vote)
 
 # The small columns come first: a row is read from the front, and what a list shows must not lie behind a long text.
 _RECORD_TURNS = (
@@ -192,6 +198,20 @@ _EVALUATE = (
         language TEXT NOT NULL,
         PRIMARY KEY (dataset_id, example_id)
     ) STRICT""",
+)
+
+_VOTE = (
+    # A vote over a turn that is deleted says nothing any more; both ends cascade, and what is left has two turns.
+    """CREATE TABLE votes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        winner INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
+        loser INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
+        is_tie INTEGER NOT NULL CHECK (is_tie IN (0, 1)),
+        is_blind INTEGER NOT NULL CHECK (is_blind IN (0, 1)),
+        created REAL NOT NULL
+    ) STRICT""",
+    "CREATE INDEX votes_by_winner ON votes (winner)",
+    "CREATE INDEX votes_by_loser ON votes (loser)",
 )
 
 
