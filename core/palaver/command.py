@@ -53,7 +53,7 @@ def scan(task: type[Task], line: str) -> Typed:
     Flags are `--ref`, `-r`, `--model`, `-m`, `-o KEY=VALUE` and `--OPTION VALUE` for each option of the task. A
     reference that is neither quoted nor an @file goes on to the next flag or the end of the line.
     """
-    flags = {option.name for option in task.schema()} | set(DECODING)
+    flags = {name for option in task.schema() for name in (option.name, *option.aliases)} | set(DECODING)
     options: dict[str, str] = {}
     references: list[str] = []
     model = ""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
+from palaver.choice import languages_of_first, with_source_of
 from palaver.data import Dataset
 from palaver.errors import BadInput, ContextExceeded, ModelFailed, PalaverError, PluginFailed
 from palaver.example import Example
@@ -82,7 +83,8 @@ class Evaluation:
                 code="dataset_changed",
             )
         self.task = registry.task(self.plan.task)(**self.plan.options)
-        self.info = registry.choose(self.task.name, self.plan.model)
+        languages = languages_of_first(self.task, dataset.examples)
+        self.info = registry.choose(self.task.name, self.plan.model, languages=languages)
         self._config = registry.config(self.task, self.plan.config)
         self._executor = executor or Inline(lambda info: registry.model(info.name))
         self._is_cached = is_cached
@@ -186,7 +188,7 @@ class Evaluation:
         request: Request | None = None
         error = ""
         try:
-            example = self.task.prepare(example)
+            example = with_source_of(info, self.task.prepare(example))
             request = self.task.request(example)
         except Exception as bug:  # a task plugin may raise anything at all
             error = str(bug) if isinstance(bug, PalaverError) else str(_culprit(self.task, bug))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from palaver.errors import PalaverError
 from palaver.example import Example
 
 Role = Literal["system", "user", "assistant"]
@@ -124,6 +125,8 @@ class ModelInfo:
     """What it can be asked at all."""
     good_at: tuple[str, ...] = ()
     """The tasks it does well enough to be chosen by default, best first."""
+    pairs: tuple[str, ...] = ()
+    """Of a translator made for certain languages, `en-fr`: from English into French. Empty: as many as it learnt."""
     context: int | None = None
     """Tokens of prompt and answer together."""
     licence: str = ""
@@ -172,6 +175,17 @@ class Model(Protocol):
 
     def close(self) -> None:
         """Free what the model holds. Closing twice is fine."""
+        ...
+
+
+@runtime_checkable
+class Examines(Protocol):
+    """What a Backend may also have: to say why a model would not load, before anybody waits for it."""
+
+    def examine(self, info: ModelInfo) -> PalaverError | None:
+        """Why the model, whose files are here, cannot be loaded, with what to do about it; None where nothing is known
+        to be wrong. Quick: it looks, and neither hashes nor loads.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from palaver.choice import languages_of_first
 from palaver.data import Dataset
 from palaver.errors import NotFound, UsageError
 from palaver.registry import DECODING, Registry
@@ -46,10 +47,13 @@ def make_plans(registry: Registry, store: Store, wanted: Wanted) -> tuple[Datase
     task = _task(registry, wanted.task, {key: value for key, value in given.items() if key not in DECODING})
     registry.config(task, config)
     registry.metrics_for(task.name, True, wanted.metrics)
-    names = [registry.choose(task.name, one).name for one in (wanted.models or ("",))]
+    for one in wanted.models:
+        registry.choose(task.name, one)
     dataset = open_dataset(
         wanted.dataset, task, store, named=registry.dataset, references=wanted.references, columns=wanted.columns
     )
+    languages = languages_of_first(task, dataset.examples)
+    names = [registry.choose(task.name, one, languages=languages).name for one in (wanted.models or ("",))]
     plan = Plan(
         task=task.name,
         options=task.options(),

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from palaver.choice import ANY, Languages, best_download, can, fits, preference
 from palaver.config import Settings
 from palaver.errors import BadInput, NeedsDownload, PalaverError, PluginFailed, UsageError, not_found
 from palaver.job import Executor, ExecutorKind
 from palaver.metric import Metric
-from palaver.model import Backend, GenerationConfig, Model, ModelInfo
+from palaver.model import Backend, Examines, GenerationConfig, Model, ModelInfo
 from palaver.named import GuardedDataset, NamedDataset
 from palaver.plugins import Plugin, Plugins, describe
 from palaver.task import Chat, Task
@@ -100,7 +101,9 @@ class Registry:
         Raises:
             NotFound: no such model. NeedsDownload: with the command that fetches it.
         """
-        info = self.info(name)
+        return self._here(self.info(name))
+
+    def _here(self, info: ModelInfo) -> ModelInfo:
         if not self.is_installed(info):
             raise NeedsDownload(
                 f"{info.name} is not on this machine yet ({info.download_size / 1e6:,.0f} MB).",
@@ -108,8 +111,18 @@ class Registry:
             )
         return info
 
-    def choose(self, task: str, wanted: str = "") -> ModelInfo:
-        """The model for a task: the wanted one, the settings' one, else the best that is installed.
+    def examine(self, info: ModelInfo) -> PalaverError | None:
+        """Why a model whose files are here would not load; None where nothing is known to be wrong. Quick."""
+        backend, _ = self._backends.get(info.backend, (None, ""))
+        if backend is None:
+            return PluginFailed(f"{info.name} needs the backend '{info.backend}', which no plugin provides.")
+        try:
+            return backend.examine(info) if isinstance(backend, Examines) else None
+        except Exception as error:  # a backend may raise anything at all
+            return PluginFailed(f"The backend {info.backend} cannot say how {info.name} is: {type(error).__name__}.")
+
+    def choose(self, task: str, wanted: str = "", *, languages: Languages = ANY) -> ModelInfo:
+        """The model for a task in these languages: the wanted one, the settings' one, else the best that is installed.
 
         Raises:
             NotFound: no such model. BadInput: it cannot do the task. NeedsDownload: it is not on this machine.
@@ -117,23 +130,28 @@ class Registry:
         name = wanted or self.settings.models.get(task) or self.settings.model
         if name:
             info = self.info(name)
-            if not _can(info, task):
-                can = ", ".join(info.tasks)
+            if not can(info, task):
+                known = ", ".join(info.tasks)
                 raise BadInput(
-                    f"{info.name} cannot {task}; it does: {can}.", code="model_cannot", fix="palaver models list"
+                    f"{info.name} cannot {task}; it does: {known}.", code="model_cannot", fix="palaver models list"
                 )
-            if not self.is_installed(info):
-                raise NeedsDownload(
-                    f"{info.name} is not on this machine yet ({info.download_size / 1e6:,.0f} MB).",
-                    fix=f"palaver models pull {info.name}",
+            if not fits(info, languages, is_strict=False):
+                raise BadInput(
+                    f"{info.name} translates {', '.join(info.pairs)}, not {languages}.",
+                    code="model_cannot",
+                    fix="palaver models list",
                 )
-            return info
-        able = [info for info in self.models() if _can(info, task) and self.is_installed(info)]
+            return self._here(info)
+        able = [one for one in self.models() if can(one, task) and fits(one, languages) and self.is_installed(one)]
         # A baseline that does not do the task well - a copy as a translation - is only ever asked for by name.
         able = [info for info in able if not info.is_baseline or task in info.good_at]
-        if not able:
-            raise NeedsDownload(f"No installed model can do {task}.", fix=self._first_download())
-        return min(able, key=lambda info: _preference(info, task))
+        able.sort(key=lambda info: preference(info, task))
+        if found := next((info for info in able if self.examine(info) is None), None):
+            return found
+        if able and (broken := self.examine(able[0])) is not None:
+            raise broken
+        into = f" {languages}" if languages.target else ""
+        raise NeedsDownload(f"No installed model can do {task}{into}.", fix=self._first_download(task, languages))
 
     def model(self, name: str) -> Model:
         """The running model of that name, loaded at its first request; its weights in a child process if it has any."""
@@ -316,10 +334,10 @@ class Registry:
         members = [metric for metric in self.metrics().values() if getattr(metric, "family", "") == name]
         return members or [self.metric(name)]
 
-    def _first_download(self) -> str:
-        sizes = [info for info in self.models() if info.files]
-        smallest = min(sizes, key=lambda info: info.download_size, default=None)
-        return f"palaver models pull {smallest.name}" if smallest else "palaver plugins list"
+    def _first_download(self, task: str, languages: Languages) -> str:
+        usable = [info for info in self.models() if self.examine(info) is None]
+        found = best_download(usable, task, languages) or best_download(self.models(), task, languages)
+        return f"palaver models pull {found.name}" if found else "palaver plugins list"
 
     def _start(self, info: ModelInfo) -> Model:
         if info.backend not in self._backends:
@@ -334,14 +352,3 @@ class Registry:
         from palaver.isolated import IsolatedModel  # pulls subprocess: paid by whoever runs a real model
 
         return IsolatedModel(info, module=module)
-
-
-def _can(info: ModelInfo, task: str) -> bool:
-    """A model that can chat follows instructions, and so can be asked any task that a plugin adds."""
-    return not info.tasks or task in info.tasks or "*" in info.tasks or "chat" in info.tasks
-
-
-def _preference(info: ModelInfo, task: str) -> tuple[bool, bool, int, str]:
-    """Real models before baselines, good at it before able to; of two good ones the larger."""
-    is_good = task in info.good_at
-    return (info.is_baseline, not is_good, -info.memory if is_good else 0, info.name)

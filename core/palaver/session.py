@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from palaver.choice import Languages, with_source_of
 from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.generate import generate
@@ -52,6 +53,8 @@ class Started:
     """How an input longer than the window was taken apart, in a second call: `split in 13 chunks`."""
     part: str = ""
     """Which part is being read, in a call for each: `part 3 of 13`."""
+    languages: str = ""
+    """What a model made for certain languages translates here: `en-fr`, or `en-fr, en guessed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,8 @@ class Session:
         Raises:
             NotFound: no such model. NeedsDownload: none is on this machine.
         """
-        return self.registry.choose(ask.task.name, ask.model or self.model)
+        languages = Languages.of(ask.task.prepare(ask.example))
+        return self.registry.choose(ask.task.name, ask.model or self.model, languages=languages)
 
     def ask(
         self,
@@ -136,8 +140,10 @@ class Session:
         try:
             example = ask.task.prepare(example)
             _check(ask.task, example)
-            info = self.choose(ask)
+            languages = Languages.of(example)
+            info = self.registry.choose(ask.task.name, ask.model or self.model, languages=languages)
             config = self._config(ask)
+            example = with_source_of(info, example)
             request = ask.task.request(example)
         except PalaverError as error:
             return self.fail(ask, error)
@@ -147,7 +153,8 @@ class Session:
         said = self._remembered(ask.task, info, config, request)
         sent = replace(request, messages=ask.prompt or (*said, *request.messages))
         turn_id = self._begin(ask, example, info, config, sent)
-        started = Started(turn_id, info, forgotten=len(self._said) - len(said) if isinstance(ask.task, Chat) else 0)
+        forgotten = len(self._said) - len(said) if isinstance(ask.task, Chat) else 0
+        started = Started(turn_id, info, forgotten, languages=Languages.of(example).told if info.pairs else "")
         on_start(started)
         self._use = ContextUse(None, info.context, started.forgotten)
 

@@ -27,6 +27,8 @@ class Option:
     default: object
     help: str
     choices: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    """Other names that it can be typed by: a field's `metadata={"aliases": ("from",)}`, for words that Python keeps."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Task:
         for field in dataclasses.fields(cls):
             kind, choices = _plain_type(hints[field.name])
             default = None if field.default is dataclasses.MISSING else field.default
-            found.append(Option(field.name, kind, default, helps.get(field.name, ""), choices))
+            aliases = tuple(field.metadata.get("aliases", ()))
+            found.append(Option(field.name, kind, default, helps.get(field.name, ""), choices, aliases))
         return tuple(found)
 
     @classmethod
@@ -105,14 +108,14 @@ class Task:
         Raises:
             UsageError: an unknown option or a value of the wrong type.
         """
-        known = {option.name: option for option in cls.schema()}
+        known = {name: option for option in cls.schema() for name in (*option.aliases, option.name)}
         parsed: dict[str, Any] = {}
         for key, value in values.items():
             option = known.get(key)
             if option is None:
-                names = ", ".join(known) or "none"
+                names = ", ".join(dict.fromkeys(one.name for one in known.values())) or "none"
                 raise UsageError(f"{cls.name} has no option '{key}'. Its options are: {names}.", code="unknown_option")
-            parsed[key] = _parse(cls.name, option, value)
+            parsed[option.name] = _parse(cls.name, option, value)
         try:
             return cls(**parsed)
         except (TypeError, ValueError) as error:

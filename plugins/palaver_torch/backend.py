@@ -8,8 +8,9 @@ import json
 import os
 from pathlib import Path
 
-from palaver import Model, ModelFailed, ModelInfo, NeedsDownload
-from palaver_torch.checkpoint import TASKS, WEIGHTS, cached_snapshot, hub_name, kind_of, looks_like_one
+from palaver import Model, ModelFailed, ModelInfo, NeedsDownload, PalaverError
+from palaver_torch.checkpoint import TASKS, WEIGHTS, cached_snapshot, hub_name, kind_of, looks_like_one, read_checkpoint
+from palaver_torch.languages import fixed_pair
 
 _INSTALL = "pip install 'palaver[torch]'"
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.jinja")
@@ -39,14 +40,26 @@ class Torch:
             NeedsDownload: it is not on this machine, and cannot be fetched now.
             ModelFailed: it is damaged, wants to run code, or is of no kind that is known.
         """
-        missing = [one for one in ("torch", "transformers", "safetensors") if importlib.util.find_spec(one) is None]
-        if missing:
-            raise ModelFailed(f"{info.name} needs {missing[0]}, which is not installed.", fix=_INSTALL, code="no_torch")
+        if (missing := _without_torch(info)) is not None:
+            raise missing
         from palaver_torch.loader import load  # torch and transformers: two seconds, paid by who loads a model
 
         folder = self._folder(info)
         was_bundle = info.path not in ("", str(folder), str(folder / WEIGHTS))
         return load(dataclasses.replace(info, digest="") if was_bundle else info, folder)
+
+    def examine(self, info: ModelInfo) -> PalaverError | None:
+        """PyTorch is missing, or the folder is one that is always refused."""
+        if (missing := _without_torch(info)) is not None:
+            return missing
+        folder = Path(info.path) if info.path else None
+        if folder is None or not (folder / "config.json").is_file() or folder.is_file():
+            return None
+        try:
+            read_checkpoint(folder)
+        except PalaverError as refused:
+            return refused
+        return None
 
     def _folder(self, info: ModelInfo) -> Path:
         if info.name.startswith("hf:"):
@@ -82,9 +95,17 @@ class Torch:
             info,
             path=str(folder),
             tasks=TASKS[kind],
+            pairs=("-".join(pair),) if (pair := fixed_pair(info.name)) and "translate" in TASKS[kind] else (),
             description=f"{architecture}, a model of yours.",
             memory=size + size // 4 + 250_000_000,  # weights, a quarter for what is computed, PyTorch itself
         )
+
+
+def _without_torch(info: ModelInfo) -> ModelFailed | None:
+    missing = [one for one in ("torch", "transformers", "safetensors") if importlib.util.find_spec(one) is None]
+    if not missing:
+        return None
+    return ModelFailed(f"{info.name} needs {missing[0]}, which is not installed.", fix=_INSTALL, code="no_torch")
 
 
 def _download(name: str) -> Path:

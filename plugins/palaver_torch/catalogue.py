@@ -47,6 +47,8 @@ def _opus(source: str, target: str, sha256: str, size: int, parts: tuple[Part, .
         backend="torch",
         title=f"Helsinki-NLP opus-mt-{source}-{target}",
         tasks=("translate",),
+        good_at=("translate",),
+        pairs=(f"{source}-{target}",),
         context=512,
         licence="Apache-2.0",
         description=f"Translates from {source} into {target}, quickly and well; nothing else.",

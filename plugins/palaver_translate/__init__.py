@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from palaver import Example, Request, Task
 
@@ -42,8 +42,8 @@ class Translate(Task):
     baseline = "copy"
     target: str
     """Language to translate into: `fr`, `German`."""
-    source: str = ""
-    """Language of the text; empty leaves it to the model."""
+    source: str = field(default="", metadata={"aliases": ("from",)})
+    """Language of the text. Without it, it is guessed for choosing a model of that pair."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", language_code(self.target))
@@ -51,7 +51,13 @@ class Translate(Task):
             object.__setattr__(self, "source", language_code(self.source))
 
     def prepare(self, example: Example) -> Example:
-        return replace(example, language=self.target, source_language=self.source or example.source_language)
+        if known := self.source or example.source_language:
+            return replace(example, language=self.target, source_language=known)
+        from palaver_translate.guess import guess_language
+
+        found = guess_language(example.inputs.get("text", ""))
+        metadata = {**example.metadata, "guessed": "source_language"} if found else example.metadata
+        return replace(example, language=self.target, source_language=found, metadata=metadata)
 
     def request(self, example: Example) -> Request:
         origin = f" from {LANGUAGES[self.source]}" if self.source else ""

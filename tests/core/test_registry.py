@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from palaver import ModelInfo
+from palaver import ModelFailed, ModelInfo
+from palaver.choice import Languages
 from palaver.config import Settings
 from palaver.errors import BadInput, NeedsDownload, NotFound, UsageError
 from palaver.plugins import Plugins
@@ -24,16 +26,83 @@ def test_without_weights_a_summary_and_an_answer_can_be_had(registry: Registry) 
     assert registry.choose("qa").name == "bm25"
 
 
-@pytest.mark.parametrize("task", ["chat", "generate", "translate"])
-def test_without_weights_nothing_pretends_to_be_a_model(registry: Registry, task: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "smallest"), [("chat", "smollm2"), ("generate", "smollm2"), ("translate", "qwen2.5-1.5b")]
+)
+def test_without_weights_the_smallest_model_that_does_it_well_is_named(
+    registry: Registry, task: str, smallest: str
+) -> None:
     with pytest.raises(NeedsDownload) as caught:
         registry.choose(task)
-    assert caught.value.fix == "palaver models pull smollm2"  # the smaller of the two
+    assert caught.value.fix == f"palaver models pull {smallest}"
 
 
 @pytest.mark.model
 def test_a_real_model_comes_before_a_baseline(registry: Registry, smollm2: ModelInfo) -> None:
     assert {registry.choose(task).name for task in ("chat", "generate", "translate", "summarize", "qa")} == {"smollm2"}
+
+
+ENGLISH_FRENCH = Languages("en", "fr")
+
+
+@pytest.fixture
+def translators(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """A registry in which both translators, a large and a small general model are on this machine."""
+    file = tmp_path / "weights"
+    file.touch()
+    for info in registry.models():
+        if info.files:
+            registry._models[info.name] = replace(info, path=str(file))
+    monkeypatch.setattr(registry, "examine", lambda info: None)  # whether PyTorch is here or not
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("languages", "chosen"),
+    [
+        (ENGLISH_FRENCH, "opus-mt-en-fr"),
+        (Languages("fr", "en"), "opus-mt-fr-en"),
+        (Languages("", "fr"), "opus-mt-en-fr"),  # nobody could tell the source: what translates into it
+        (Languages("de", "fr"), "qwen2.5-1.5b"),  # good at translating, larger than smollm2
+        (Languages("en", "de", is_guessed=True), "qwen2.5-1.5b"),
+        (Languages(), "qwen2.5-1.5b"),
+    ],
+)
+def test_the_model_made_for_the_pair_translates_else_the_best_general_one(
+    translators: Registry, languages: Languages, chosen: str
+) -> None:
+    assert translators.choose("translate", languages=languages).name == chosen
+    assert translators.choose("summarize", languages=languages).name == "qwen2.5-1.5b"
+
+
+def test_a_named_model_is_refused_languages_that_are_not_its_own_unless_they_were_guessed(
+    translators: Registry,
+) -> None:
+    with pytest.raises(BadInput, match=r"opus-mt-en-fr translates en-fr, not de-fr\."):
+        translators.choose("translate", "opus-mt-en-fr", languages=Languages("de", "fr"))
+    with pytest.raises(BadInput, match="not en-de"):
+        translators.choose("translate", "opus-mt-en-fr", languages=Languages("en", "de", is_guessed=True))
+    guessed = Languages("nl", "fr", is_guessed=True)
+    assert translators.choose("translate", "opus-mt-en-fr", languages=guessed).name == "opus-mt-en-fr"
+
+
+def test_what_is_missing_is_named_by_its_pair(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.models()
+    monkeypatch.setattr(registry, "examine", lambda info: None)
+    with pytest.raises(NeedsDownload, match=r"No installed model can do translate en-fr\.") as caught:
+        registry.choose("translate", languages=ENGLISH_FRENCH)
+    assert caught.value.fix == "palaver models pull opus-mt-en-fr"
+
+
+def test_a_model_that_would_not_load_is_passed_over_and_told_when_it_is_the_only_one(
+    translators: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = ModelFailed("It needs PyTorch.", fix="pip install it")
+    monkeypatch.setattr(translators, "examine", lambda info: broken if info.backend == "torch" else None)
+    assert translators.choose("translate", languages=ENGLISH_FRENCH).name == "qwen2.5-1.5b"
+    monkeypatch.setattr(translators, "examine", lambda info: broken)
+    with pytest.raises(ModelFailed, match=r"It needs PyTorch\."):
+        translators.choose("translate", languages=ENGLISH_FRENCH)
 
 
 def test_the_settings_choose_for_all_tasks_or_for_one() -> None:

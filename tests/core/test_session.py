@@ -57,6 +57,26 @@ def test_a_turn_answers_which_text_model_parameters_and_versions(store: Store) -
     assert turn.seconds > 0
 
 
+@pytest.mark.parametrize(
+    ("line", "languages", "source"),
+    [
+        ("/translate fr Good morning.", "en-fr, en guessed", "en"),
+        ("/translate fr --from en Good morning.", "en-fr", "en"),
+        ("/translate fr Guten Morgen, wie geht es dir?", "en-fr", "en"),  # the model was named: it knows better
+    ],
+)
+def test_a_translator_of_one_pair_says_its_languages_and_what_was_guessed(
+    store: Store, line: str, languages: str, source: str
+) -> None:
+    model = Scripted(says("Bonjour"))
+    model.info = replace(model.info, pairs=("en-fr",))
+    talk = session(store, model)
+    started: list[Started] = []
+    talk.ask(parse_line(line, talk.registry), on_start=started.append)
+    assert started[0].languages == languages
+    assert model.asked[0].example.source_language == source
+
+
 def test_a_chat_remembers_and_a_new_one_does_not(store: Store) -> None:
     model = Scripted(says("Blue."))
     talk = session(store, model)

@@ -21,6 +21,41 @@ def test_translate_tells_the_scores_which_language_the_output_is_in() -> None:
     assert (prepared.language, prepared.source_language) == ("ja", "en")
 
 
+def test_translate_takes_from_for_the_language_of_the_text() -> None:
+    assert Translate.from_strings({"target": "fr", "from": "English"}) == Translate(target="fr", source="en")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Good morning.", "en"),
+        ("A man in a blue shirt is standing on a ladder cleaning a window.", "en"),
+        ("Bonjour", "fr"),
+        ("Un homme en chemise bleue nettoie une fenêtre.", "fr"),
+        ("Zwei junge Männer sind im Freien.", "de"),
+        ("O gato está na mesa", "pt"),
+        ("Il gatto è sul tavolo", "it"),
+        ("こんにちは世界", "ja"),
+        ("你好", "zh"),
+        ("Привет, как дела?", "ru"),
+        ("Привіт, як її звати?", "uk"),
+        ("xyzzy", ""),  # nothing speaks for one alone: nothing is made up
+        ("", ""),
+    ],
+)
+def test_the_language_of_a_text_is_guessed_and_marked_as_a_guess(text: str, language: str) -> None:
+    prepared = Translate(target="sv").prepare(Example({"text": text}))
+    assert prepared.source_language == language
+    assert (prepared.metadata.get("guessed") == "source_language") == bool(language)
+
+
+def test_a_language_that_is_given_is_not_guessed_and_a_guess_does_not_reach_the_prompt() -> None:
+    told = Translate(target="fr", source="de").prepare(Example({"text": "Good morning."}))
+    assert (told.source_language, dict(told.metadata)) == ("de", {})
+    guessed = Translate(target="fr").prepare(Example({"text": "Good morning."}))
+    assert "English" not in Translate(target="fr").request(guessed).messages[0].content
+
+
 def test_translate_refuses_a_word_that_is_no_language() -> None:
     with pytest.raises(UsageError, match="'hello' is no language known here"):
         Translate.from_strings({"target": "hello"})

@@ -147,11 +147,18 @@ def _answer_one(program: Program, wanted: Invocation, session: Session, ask: Ask
         output.record({**record(turn, warnings, is_kept=wanted.is_kept), "context": context_record(outcome.context)})
     elif not live.has_shown:
         output.marked(turn.output, _marks(turn) if output.is_styled(sys.stdout) else ())
-    _tell(program, wanted, session, outcome, warnings)
+    _tell(program, wanted, session, outcome, warnings, live.languages)
     return STOPPED if turn.status == "cancelled" else 0
 
 
-def _tell(program: Program, wanted: Invocation, session: Session, outcome: Outcome, warnings: Sequence[str]) -> None:
+def _tell(
+    program: Program,
+    wanted: Invocation,
+    session: Session,
+    outcome: Outcome,
+    warnings: Sequence[str],
+    languages: str,
+) -> None:
     """What stands beside an answer: who gave it, how long it took, what it scores."""
     output, turn = program.output, outcome.turn
     if output.quiet:
@@ -161,7 +168,8 @@ def _tell(program: Program, wanted: Invocation, session: Session, outcome: Outco
     if use is not None and use.share is not None and use.share >= NEARLY_FULL:
         tokens += f" · window {use}"
     number = f" · #{turn.id}" if wanted.is_kept else " · not logged"
-    output.talk(f"{turn.model} · {format_seconds(turn.seconds)}{tokens}{number}")
+    model = f"{turn.model} · {languages}" if languages else turn.model
+    output.talk(f"{model} · {format_seconds(turn.seconds)}{tokens}{number}")
     if turn.scores and (turn.references or wanted.metrics):
         output.talk(scores_line(session, turn))
     for warning in warnings:
@@ -257,6 +265,8 @@ class Live:
         is_marked = bool(ask.example.references) and is_capable(sys.stdout)
         self.is_streaming = not is_silent and is_plain and not is_marked and is_terminal(sys.stdout)
         self.has_shown = False
+        self.languages = ""
+        """What a model made for certain languages translates here, and what of it was guessed."""
         self._output = program.output
         self._progress = Progress(program.output)
         self._model = ""
@@ -266,7 +276,7 @@ class Live:
 
     def start(self, started: Started) -> None:
         """The model is being asked; once more where the input had to be split."""
-        self._model = started.model.name
+        self._model, self.languages = started.model.name, started.languages
         if started.notice:
             self._progress.clear()
             self._output.talk(f"{self._model} · the text is longer than its window: {started.notice}")

@@ -128,8 +128,8 @@ def _flag(option: Option) -> click.Option:
     is_set = option.default not in (None, "")
     helped = option.help + (f"  [default: {option.default}]" if is_set else "")
     # Values stay text: the task itself says what is wrong with them, in words that history keeps.
-    flag = f"--{option.name.replace('_', '-')}"
-    return click.Option([flag, _OWN + option.name], metavar=shown, help=safe_line(helped))
+    flags = [f"--{name.replace('_', '-')}" for name in (option.name, *option.aliases)]
+    return click.Option([*flags, _OWN + option.name], metavar=shown, help=safe_line(helped))
 
 
 _OWN = "own_"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from palaver.choice import ANY, Languages
 from palaver.example import Example
 from palaver.model import Delta, GenerationConfig, Model, ModelInfo, Request
 from palaver.plugins import Found, Plugins
@@ -53,8 +54,10 @@ class ScriptedRegistry(Registry):
     def info(self, name: str) -> ModelInfo:
         return self.scripted.info if name in ("scripted", self.scripted.info.ref) else super().info(name)
 
-    def choose(self, task: str, wanted: str = "") -> ModelInfo:
-        return super().choose(task, wanted) if wanted not in ("", "scripted") else self.scripted.info
+    def choose(self, task: str, wanted: str = "", *, languages: Languages = ANY) -> ModelInfo:
+        if wanted in ("", "scripted"):
+            return self.scripted.info
+        return super().choose(task, wanted, languages=languages)
 
     def model(self, name: str) -> Model:
         return self.scripted if name in ("scripted", self.scripted.info.ref) else super().model(name)
