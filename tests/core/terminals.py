@@ -8,8 +8,15 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+_OWN_TERMINAL = (
+    "-ISc",
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])",
+    sys.executable,
+)
+"""Makes stdin the terminal that signals come from, then becomes the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +43,18 @@ def piped(*arguments: str, given: bytes = b"", environment: Mapping[str, str] | 
 def on_terminal(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = ("-m", "palaver"),
+    on_open: Callable[[int], None] = lambda terminal: None,
     when_it_writes: Callable[[subprocess.Popen[bytes], bytes], None] = lambda process, seen: None,
 ) -> Ended:
-    """`palaver ARGUMENTS` on a pseudo-terminal; `when_it_writes` sees all bytes so far, each time there are more."""
+    """`palaver ARGUMENTS` on a pseudo-terminal; `when_it_writes` sees all bytes so far, each time there are more.
+
+    `on_open` gets our end of the terminal, to type into. The terminal is the process's own: ctrl+c reaches it.
+    """
     ours, theirs = pty.openpty()
+    on_open(ours)
     process = subprocess.Popen(
-        [sys.executable, "-m", "palaver", *arguments],
+        [sys.executable, *_OWN_TERMINAL, *program, *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

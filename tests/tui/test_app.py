@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sqlite3
 import subprocess
@@ -175,27 +174,6 @@ async def test_a_crash_leaves_a_private_report_without_local_variables(tmp_path:
     assert "sk-secret" not in report
     assert app.crash_report.stat().st_mode & 0o077 == 0
     app.chat.conversation.close()
-
-
-def test_a_terminal_that_draws_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    import click
-
-    from palaver_tui import palaver_commands
-
-    monkeypatch.setenv("TERM", "dumb")
-    for name in ("stdin", "stderr"):
-        monkeypatch.setattr(sys, name, TerminalLike())
-    group = click.Group()
-    palaver_commands(group)
-    with pytest.raises(UsageError, match="TERM is dumb"):
-        group.main(["chat"], standalone_mode=False)
-
-
-class TerminalLike(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_without_a_terminal_the_chat_says_so() -> None:

@@ -17,20 +17,29 @@ def palaver_commands(group: click.Group) -> None:
 
     @group.command("chat")
     @click.option("-m", "--model", default="", help="Model that answers; by default the best one installed.")
+    @click.option(
+        "--plain",
+        is_flag=True,
+        envvar="PALAVER_PLAIN",
+        help="Lines instead of a screen, for screen readers; also where TERM is dumb.",
+    )
     @click.pass_context
-    def chat(context: click.Context, model: str) -> None:
+    def chat(context: click.Context, model: str, plain: bool) -> None:
         """Talk with a model in the terminal, score its answers, keep them."""
         import os
         import sys
 
         from palaver.errors import UsageError
 
+        # On a dumb terminal the screen would be drawn as one long line of escape sequences.
+        if plain or os.environ.get("TERM") == "dumb":
+            from palaver_tui.plain.loop import run_plain
+
+            context.exit(run_plain(model))
         # Textual draws on stderr, so that `palaver chat > file` still opens.
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError("The chat needs a terminal.", fix="palaver run TASK TEXT", code="no_terminal")
-        if os.environ.get("TERM") == "dumb":  # it would be drawn as one long line of escape sequences
             raise UsageError(
-                "The chat cannot be drawn where TERM is dumb.", fix="palaver run TASK TEXT", code="no_terminal"
+                "The chat needs a terminal.", fix="palaver chat --plain, or palaver run TASK TEXT", code="no_terminal"
             )
         from palaver_tui.app import run_chat  # pulls Textual: paid by whoever opens it
 

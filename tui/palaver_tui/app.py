@@ -24,6 +24,7 @@ from palaver_tui.commands import PaletteCommands
 from palaver_tui.conversation import OpenSession
 from palaver_tui.entries import PaletteCommand
 from palaver_tui.go import Go
+from palaver_tui.opening import open_session
 from palaver_tui.places import PLACES, place
 from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
@@ -34,8 +35,6 @@ from palaver_tui.widgets.guard import TerminalGuard
 if TYPE_CHECKING:
     from textual.driver import Driver
 
-    from palaver.config import Settings
-    from palaver.session import Session
 
 AGAIN_SECONDS = 2.0
 """A second press within these means it."""
@@ -223,7 +222,7 @@ def run_chat(model: str = "") -> int:
     from palaver.errors import PalaverError
 
     settings = read_settings()
-    app = PalaverApp(lambda: _open_session(settings, model), theme=settings.theme)
+    app = PalaverApp(lambda: open_session(settings, model), theme=settings.theme)
     try:
         with tty.guarded_terminal():
             app.run()
@@ -232,14 +231,3 @@ def run_chat(model: str = "") -> int:
     if app.crash_report is not None:
         raise PalaverError("Palaver stopped by a mistake of its own.", fix=f"report what is in {app.crash_report}")
     return app.return_code or 0
-
-
-def _open_session(settings: Settings, model: str) -> Session:
-    from palaver.paths import history_file
-    from palaver.plugins import Plugins
-    from palaver.registry import Registry
-    from palaver.session import Session
-    from palaver.store import Store
-
-    registry = Registry(Plugins(off=settings.plugins_off), settings)
-    return Session(registry, Store.open(history_file()), model=model)

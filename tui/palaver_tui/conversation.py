@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from palaver.errors import PalaverError, PluginFailed
-from palaver_tui import messages, slash
+from palaver.errors import PalaverError
+from palaver_tui import messages
+from palaver_tui.asking import answer_line, unexpected
 
 if TYPE_CHECKING:
     from palaver.metric import Score, Span
@@ -145,7 +146,7 @@ class Conversation:
             self._fail(error)
             return
         except Exception as error:  # whatever a plugin or a damaged file may raise: the screen stays up and says it
-            self._fail(_unexpected(error))
+            self._fail(unexpected(error))
             return
         self.session = session
         if self._is_closed:
@@ -164,24 +165,15 @@ class Conversation:
         except PalaverError as error:  # the history itself failed: the text on the screen is all there is
             self._tell(messages.Ended(entry, None, error))
         except Exception as error:  # the screen must hear of it, or it would wait for ever
-            self._tell(messages.Ended(entry, None, _unexpected(error)))
+            self._tell(messages.Ended(entry, None, unexpected(error)))
 
     def _answered(self, line: str, entry: int, cancel: threading.Event) -> Outcome:
-        from palaver.command import parse_line
-
         session = self._opened()
 
         def began(started: Started) -> None:
             self._tell(messages.Began(entry, started.turn_id, started.model, started.forgotten, started.notice))
 
-        try:
-            ask = parse_line(line, session.registry)
-        except PalaverError as error:
-            task = line[1:].split(maxsplit=1)[0] if line.startswith("/") and line[1:].strip() else "chat"
-            if error.code == "task_not_found":
-                error.fix = slash.meant(line, session.registry)
-            return session.record_failure(task, line, error)
-        return session.ask(ask, cancel=cancel, on_start=began, on_text=self._write)
+        return answer_line(session, line, cancel=cancel, on_start=began, on_text=self._write)
 
     def _write(self, piece: str) -> None:
         with self._lock:
@@ -209,7 +201,7 @@ class Conversation:
         except PalaverError as error:
             self._tell(messages.Failed(error, f"/ref {source}"))
         except Exception as error:  # a metric plugin may raise anything at all
-            self._tell(messages.Failed(_unexpected(error), f"/ref {source}"))
+            self._tell(messages.Failed(unexpected(error), f"/ref {source}"))
 
     def _do_pull(self, name: str, cancel: threading.Event) -> None:
         from palaver.pull import PullProgress, pull
@@ -229,7 +221,7 @@ class Conversation:
         except PalaverError as error:
             self._tell(messages.PullEnded(name, error))
         except Exception as error:  # the header must not say for ever that it downloads
-            self._tell(messages.PullEnded(name, _unexpected(error)))
+            self._tell(messages.PullEnded(name, unexpected(error)))
         else:
             self._tell(messages.PullEnded(name, None))
 
@@ -243,7 +235,7 @@ class Conversation:
         except PalaverError as error:
             self._tell(messages.Failed(error, f"/model {name}"))
         except Exception as error:  # a backend plugin may raise anything at all
-            self._tell(messages.Failed(_unexpected(error), f"/model {name}"))
+            self._tell(messages.Failed(unexpected(error), f"/model {name}"))
 
     def _do_demo(self) -> None:
         from palaver_tui.demo import score_demo
@@ -254,12 +246,8 @@ class Conversation:
         except PalaverError as error:
             self._tell(messages.Failed(error, "/demo"))
         except Exception as error:  # a metric plugin may raise anything at all
-            self._tell(messages.Failed(_unexpected(error), "/demo"))
+            self._tell(messages.Failed(unexpected(error), "/demo"))
 
     def _opened(self) -> Session:
         assert self.session is not None, "the screen asks for nothing before `Opened`"
         return self.session
-
-
-def _unexpected(error: Exception) -> PalaverError:
-    return PluginFailed(f"{type(error).__name__}: {error}", fix="palaver doctor", code="unexpected")
