@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from palaver.cli.answer import scores_line, warnings_of
 from palaver.errors import PalaverError
 from palaver.present import format_seconds
+from palaver.terminal import safe_line
 from palaver_tui import slash
 from palaver_tui.asking import answer_line, unexpected
 from palaver_tui.plain.voice import Spoken, Voice
@@ -28,6 +29,8 @@ LOOK_SECONDS = 0.1
 """Between two looks at the keyboard while something runs."""
 QUIET_SECONDS = 10.0
 """After so long without a word it is said that work goes on."""
+SHOWN = 60
+"""Cells of a choice that are said."""
 CLOSE_SECONDS = 2.0
 """How long a stopped answer has to be finished in history."""
 
@@ -115,7 +118,7 @@ class Talk:
         """Say numbered choices: a line to type, and what it does."""
         self.choices = tuple(line for line, _ in rows)
         for number, (line, does) in enumerate(rows, start=1):
-            self.voice.say(f"{number}. {line}" + (f": {does}" if does else ""))
+            self.voice.say(f"{number}. {safe_line(line, SHOWN)}" + (f": {does}" if does else ""))
         self.voice.say("Type a number, or anything else.")
 
     def wait(self, work: Callable[[], T], cancel: threading.Event, still: Callable[[], str]) -> T:
