@@ -9,18 +9,16 @@ from dataclasses import dataclass, field, replace
 from palaver.choice import Languages, with_source_of
 from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
 from palaver.example import Example
+from palaver.forks import Forks, asked, messages
 from palaver.generate import generate
 from palaver.journal import Journal
 from palaver.long import Listener, TaskRaised, answer_in_parts
 from palaver.metric import Metric, Score
 from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Request
 from palaver.registry import Registry
-from palaver.store import Store, Turn, TurnStart
+from palaver.store import Said, Store, Turn, TurnStart
 from palaver.task import Chat, Task
 from palaver.window import CHARACTERS_A_TOKEN, ContextUse, characters_a_token, first_remembered, room_for_history
-
-REMEMBERED = 2000
-"""Characters of a task's text that the conversation after it still knows; a whole file would push out all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +103,22 @@ class Session:
         self._run_id, self._last, self._use, self._first = None, None, None, 0
         self._density = CHARACTERS_A_TOKEN
         self._said.clear()
+
+    def follow(self, turn_id: int | None) -> None:
+        """Go on behind this turn, be it of an earlier conversation; None: before the first one of this conversation.
+
+        What is asked next is a way on of its own: what followed the turn until now stays in history beside it.
+
+        Raises:
+            NotFound: no such turn.
+        """
+        path: list[Said] = []
+        if turn_id is not None:
+            self._run_id = self.store.turn(turn_id).run_id
+            path = Forks(self.store.said(self._run_id)).path(turn_id)
+        self._said = messages(path)
+        self._last, self._use, self._first = (path[-1].id if path else None), None, 0
+        self._density = CHARACTERS_A_TOKEN
 
     def context_use(self) -> ContextUse | None:
         """How full the window was at the end of the last answer; None before the first one of a conversation.
@@ -254,7 +268,7 @@ class Session:
             backend=info.backend,
             plugin=plugin,
             plugin_version=version,
-            parent_id=ask.parent or (self._last if isinstance(ask.task, Chat) else None),
+            parent_id=ask.parent or (self._last if self._kind == "chat" else None),
             language=example.language,
         )
         return self.store.begin_turn(start)
@@ -311,7 +325,7 @@ class Session:
                 error = _culprit(ask.task, bug)
         outcome = self._finish(turn_id, output, raw, generation, error, digest)
         if outcome.error is None:
-            self._said += [_asked(ask.task, sent), Message("assistant", output)]
+            self._said += [asked(ask.task, sent), Message("assistant", output)]
             self._last = turn_id
             if example.references:
                 self.store.add_references(turn_id, example.references)
@@ -355,14 +369,6 @@ class Session:
 
 
 _STATUS = {"stop": "complete", "length": "truncated", "cancelled": "cancelled", "error": "failed"}
-
-
-def _asked(task: Task, sent: Request) -> Message:
-    """What was asked, as the conversation remembers it: a task's instruction and text as one message of the user."""
-    if isinstance(task, Chat):
-        return sent.messages[-1]
-    told = "\n\n".join(message.content for message in sent.messages)
-    return Message("user", told if len(told) <= REMEMBERED else f"{told[:REMEMBERED]} […]")
 
 
 def _check(task: Task, example: Example) -> None:

@@ -1,5 +1,6 @@
 """Every turn of every conversation in one SQLite file: write it safely, find it again, take it elsewhere."""
 
+from palaver.store.conversations import Said, clipped
 from palaver.store.evaluations import Answered, Given, GoodOutput, Promoted, Result, StoredDataset
 from palaver.store.export import FORMATS, export_turns
 from palaver.store.filter import Filter, parse_filter
@@ -20,6 +21,7 @@ __all__ = [
     "Reference",
     "Result",
     "Run",
+    "Said",
     "Status",
     "Store",
     "StoredDataset",
@@ -27,6 +29,7 @@ __all__ = [
     "TurnLine",
     "TurnStart",
     "Vote",
+    "clipped",
     "export_turns",
     "parse_filter",
     "sqlite_version",

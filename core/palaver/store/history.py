@@ -16,6 +16,7 @@ from palaver.metric import Score
 from palaver.model import Generation
 from palaver.paths import private_dir
 from palaver.store import evaluations, migrations, process, reads, votes, writes
+from palaver.store.conversations import Conversations
 from palaver.store.evaluations import Answered, Given, Promoted, Result, StoredDataset
 from palaver.store.filter import EVERYTHING, Filter
 from palaver.store.rows import ORIGINS, RUN_KINDS, STATUSES, Run, Turn, TurnLine, TurnStart, request_key
@@ -26,7 +27,7 @@ from palaver.store.writer import Writer
 T = TypeVar("T")
 
 
-class Store:
+class Store(Conversations):
     """A history file, open. Any thread may use it; any number of processes may have the same file open.
 
     A method that writes returns when the change is on the disk. Each raises StoreError when the file cannot be used.
