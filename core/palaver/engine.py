@@ -51,6 +51,23 @@ class Engine:
                 closed.close()
             return model
 
+    def status(self) -> list[object]:
+        """What each model is and takes, the one used last at the end: as `palaver.warm.Warm` has it."""
+        with self._lock:
+            models = list(self._models.values())
+        return [
+            {"info": frames.encode(one.info), "is_ready": one.is_ready, "memory_bytes": one.memory_bytes()}
+            for one in models
+        ]
+
+    def unload(self, ref: str) -> bool:
+        """Close the models of that `backend:name`; False where there was none."""
+        with self._lock:
+            closed = [self._models.pop(key) for key, one in list(self._models.items()) if one.info.ref == ref]
+        for model in closed:
+            model.close()
+        return bool(closed)
+
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
         """While this lasts, the engine is not idle."""
@@ -143,6 +160,13 @@ def _serve(engine: Engine, line: socket.socket) -> None:
             return
         if frame.get("type") == "close":
             engine.over.set()
+            return
+        if frame.get("type") == "status":
+            frames.write(line.fileno(), frames.pack({"type": "status", "models": engine.status()}))
+            return
+        if frame.get("type") == "unload":
+            unloaded = engine.unload(str(frame.get("ref", "")))
+            frames.write(line.fileno(), frames.pack({"type": "unload", "unloaded": unloaded}))
             return
         cancel = threading.Event()
         threading.Thread(target=_watch, args=(incoming, cancel), daemon=True).start()

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from palaver import __version__, frames, paths
@@ -124,6 +125,46 @@ class WarmModel:
         if not is_heard:
             raise _Unheard
         raise ModelFailed(f"The engine that ran {self._info.name} died.", fix="ask again", code="model_died")
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """A model that the engine holds."""
+
+    info: ModelInfo
+    is_ready: bool
+    """Its weights are loaded."""
+    memory_bytes: int
+    """Resident memory of its process."""
+
+
+def engine_status() -> list[Warm]:
+    """The models that this user's engine holds, the one used last at the end; none where no engine runs."""
+    reply = _tell_engine("status")
+    held = reply.get("models") if reply is not None else None
+    with contextlib.suppress(frames.FrameError):  # an engine of another version
+        return [frames.decode(Warm, one) for one in held] if isinstance(held, list) else []
+    return []
+
+
+def unload_from_engine(ref: str) -> bool:
+    """Have the engine close the models of that `backend:name`; False where it held none."""
+    reply = _tell_engine("unload", ref=ref)
+    return reply is not None and bool(reply.get("unloaded"))
+
+
+def _tell_engine(kind: str, /, **fields: object) -> frames.Frame | None:
+    """The engine's one reply; None where no engine runs or it does not understand."""
+    line = _try(socket_path()) if hasattr(socket, "AF_UNIX") else None
+    if line is None:
+        return None
+    with contextlib.closing(line), contextlib.suppress(OSError, frames.FrameError):
+        line.settimeout(5)
+        frames.write(line.fileno(), frames.pack({"type": kind, **fields}))
+        with line.makefile("rb") as incoming:
+            reply = frames.read(incoming)
+        return reply if reply is not None and reply.get("type") == kind else None
+    return None
 
 
 def stop_engine() -> bool:

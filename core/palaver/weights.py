@@ -109,16 +109,22 @@ def hash_file(
 def digest(path: Path) -> str:
     """The SHA-256 of the file, remembered until its size, time or inode changes."""
     path = path.resolve()
+    if found := known_digest(path):
+        return found
     note, identity = _note_and_identity(path)
-    try:
-        known = json.loads(note.read_text("utf-8"))
-        if known["identity"] == identity:
-            return str(known["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
     found = hash_file(path)
     _remember(note, identity, found)
     return found
+
+
+def known_digest(path: Path) -> str:
+    """The same where it was found before and the file has not changed since; else empty, and nothing is read."""
+    try:
+        note, identity = _note_and_identity(path.resolve())
+        known = json.loads(note.read_text("utf-8"))
+        return str(known["sha256"]) if known["identity"] == identity else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def remember(path: Path, sha256: str) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownload, Request
+from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownload, PalaverError, Request
 from palaver_llamacpp.gguf import Header, NotGGUF, read_header
 from palaver_llamacpp.server import Server, serve
 from palaver_llamacpp.slots import Plan, answer_together, most_tokens, plan
@@ -47,6 +47,19 @@ class LlamaCpp:
             path=str(path),
             memory=size + (header.cache_bytes * context or size // 4) + _BUFFERS,
         )
+
+    def examine(self, info: ModelInfo) -> PalaverError | None:
+        """The file is gone, or begins like no GGUF file."""
+        remedy = f"palaver models pull {info.name}" if info.files else "Check the path."
+        try:
+            with Path(info.path).open("rb") as file:
+                begins = file.read(4)
+        except OSError as error:
+            told = f"{info.path} cannot be read: {error.strerror or error}."
+            return ModelFailed(told, fix=remedy, code="model_missing") if info.path else None
+        if begins == b"GGUF":
+            return None
+        return ModelFailed(f"{info.path} does not begin like a GGUF file.", fix=remedy, code="model_damaged")
 
     def load(self, info: ModelInfo) -> LlamaCppModel:
         """Load the weights at `info.path`.

@@ -20,7 +20,7 @@ from palaver.present import format_seconds, format_size
 if TYPE_CHECKING:
     from palaver.model import ModelInfo
     from palaver.pull import PullProgress
-    from palaver.registry import Registry
+    from palaver.stock import Stocked
 
 REPORT_SECONDS = 10.0
 """Between two lines of progress where there is no terminal; a quarter of the way is told at once."""
@@ -48,45 +48,70 @@ command.add_command(default)
 @pass_program
 def list_models(program: Program, as_json: bool) -> None:
     """List the models: state, size, licence, and the tasks they do, with * those they do well."""
-    registry = program.registry
-    found = registry.models()
+    from palaver.stock import stock
+
+    found = stock(program.registry)
     if as_json:
-        records = [model_record(registry, info) for info in found]
-        program.output.record({"schema": "palaver.models/1", "models": records})
+        program.output.record({"schema": "palaver.models/1", "models": [model_record(one) for one in found]})
         return
-    rows = [(info.name, state(registry, info), _size(info), info.licence, _tasks(info)) for info in found]
+    rows = [(one.info.name, state(one), _size(one.info), one.info.licence, _tasks(one.info)) for one in found]
     if rows:
         program.output.show(table(("model", "state", "size", "licence", "tasks"), rows, right={2}))
     else:
         program.output.talk("No plugin provides a model.")
+    for one in found:
+        if one.state == "broken":
+            program.output.talk(f"{one.info.name} is broken: {one.reason} To mend it: {one.fix}")
 
 
-def state(registry: Registry, info: ModelInfo) -> str:
+def state(one: Stocked) -> str:
     """Whether it can be used now."""
-    if info.is_baseline:
-        return "baseline"
-    return "● installed" if registry.is_installed(info) else "↓ not downloaded"
+    if one.state == "absent" and one.arrived_bytes:
+        return f"↓ {format_size(one.arrived_bytes)} are here"
+    if one.state == "loaded":
+        return f"● loaded, {format_size(one.memory_bytes)}"
+    return _STATES[one.state]
+
+
+_STATES = {
+    "installed": "● installed",
+    "absent": "↓ not downloaded",
+    "broken": "✗ broken",
+    "baseline": "baseline",
+    "server": "on a server",
+}
 
 
 def _tasks(info: ModelInfo) -> str:
     others = ["any" if name == "*" else name for name in info.tasks if name not in info.good_at]
-    return " ".join([*(f"{name}*" for name in info.good_at), *others]) or "any"
+    pairs = [f"({', '.join(info.pairs)})"] if info.pairs else []
+    return " ".join([*(f"{name}*" for name in info.good_at), *others, *pairs]) or "any"
 
 
 def _size(info: ModelInfo) -> str:
     return format_size(info.download_size) if info.download_size else "–"
 
 
-def model_record(registry: Registry, info: ModelInfo) -> Mapping[str, object]:
+def model_record(one: Stocked) -> Mapping[str, object]:
     """A model as JSON has it."""
+    info = one.info
     return {
         "name": info.name,
         "ref": info.ref,
         "title": info.title,
-        "installed": registry.is_installed(info),
+        "state": one.state,
+        "reason": one.reason,
+        "fix": one.fix,
+        "resident_bytes": one.memory_bytes,
+        "disk_bytes": one.disk_bytes,
+        "arrived_bytes": one.arrived_bytes,
+        "engine": one.engine,
+        "answers": list(one.answers),
+        "installed": one.state not in ("absent", "broken"),
         "baseline": info.is_baseline,
         "tasks": list(info.tasks),
         "good_at": list(info.good_at),
+        "pairs": list(info.pairs),
         "context": info.context,
         "licence": info.licence,
         "description": info.description,
@@ -105,32 +130,39 @@ def model_record(registry: Registry, info: ModelInfo) -> Mapping[str, object]:
 @pass_program
 def info(program: Program, name: str, as_json: bool) -> None:
     """Tell everything about one model."""
-    registry = program.registry
-    found = registry.info(name)
+    from palaver.stock import stocked
+
+    one = stocked(program.registry, program.registry.info(name))
+    found = one.info
     if as_json:
-        program.output.record({"schema": "palaver.model/1", **model_record(registry, found)})
+        program.output.record({"schema": "palaver.model/1", **model_record(one)})
         return
     title = f"  {found.title}" if found.title not in ("", found.name) else ""
     program.output.show(f"{found.name}{title}")
-    for label, value in _facts(registry, found):
+    for label, value in _facts(one):
         program.output.show(f"{label:<9} {value}")
 
 
-def _facts(registry: Registry, info: ModelInfo) -> Iterator[tuple[str, str]]:
+def _facts(one: Stocked) -> Iterator[tuple[str, str]]:
+    info = one.info
     window = f"{info.context} tokens" if info.context else ""
     files = ", ".join(f"{file.name} ({format_size(file.size)})" for file in info.files)
     missing = f"{format_size(info.download_size)}: palaver models pull {info.name}"
     for label, value in (
-        ("state", state(registry, info)),
+        ("state", state(one)),
+        ("broken", one.reason),
+        ("fix", one.fix if one.reason else ""),
         ("about", info.description),
         ("tasks", _tasks(info)),
+        ("answers", " ".join(one.answers)),
         ("window", window),
         ("memory", format_size(info.memory) if info.memory else ""),
         ("licence", info.licence),
         ("backend", info.backend),
         ("device", f"{info.device} {info.dtype}".strip()),
         ("files", files),
-        ("download", "" if registry.is_installed(info) else missing),
+        ("download", missing if one.state == "absent" else ""),
+        ("disk", format_size(one.disk_bytes) if one.disk_bytes else ""),
         ("path", info.path),
         ("digest", info.digest or ", ".join(f"sha256:{file.sha256}" for file in info.files)),
     ):
@@ -139,13 +171,19 @@ def _facts(registry: Registry, info: ModelInfo) -> Iterator[tuple[str, str]]:
 
 
 @command.command("unload")
+@click.argument("name", default="", shell_complete=complete_models)
 @color_option
 @pass_program
-def unload(program: Program) -> None:
-    """End the engine that keeps models warm between commands, and free its memory."""
-    from palaver.warm import stop_engine
+def unload(program: Program, name: str) -> None:
+    """Take a model out of the engine that commands share; without a name end the engine, and free all its memory."""
+    from palaver.warm import stop_engine, unload_from_engine
 
-    program.output.talk("The engine has ended." if stop_engine() else "No engine was running.")
+    if name:
+        info = program.registry.info(name)
+        is_gone = unload_from_engine(info.ref)
+        program.output.talk(f"{info.name} is unloaded." if is_gone else f"{info.name} was not loaded.")
+    else:
+        program.output.talk("The engine has ended." if stop_engine() else "No engine was running.")
 
 
 @command.command("pull")
