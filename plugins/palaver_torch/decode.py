@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,7 @@ import torch
 
 from palaver import FinishReason, GenerationConfig
 from palaver_torch.sampling import choose, uniforms
-from palaver_torch.slots import Segment, SlotCache
+from palaver_torch.slots import Segment, SlotCache, cache_keyword
 
 SHARED_AT_LEAST = 16
 """Tokens that all prompts of a call begin with and that are then read once: fewer are not worth the copies."""
@@ -39,10 +39,13 @@ class CausalForward(Protocol):
         *,
         input_ids: torch.Tensor,
         position_ids: torch.Tensor,
-        past_key_values: SlotCache,
         use_cache: bool,
         logits_to_keep: torch.Tensor | int,
+        **cache: SlotCache,
     ) -> Logits: ...
+
+    @property
+    def forward(self) -> Callable[..., object]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Writer:
 
     def __init__(self, model: CausalForward, slots: SlotCache, *, ends: frozenset[int], device: torch.device) -> None:
         self._model, self._slots, self._ends, self._device = model, slots, ends, device
+        self._cache = {cache_keyword(model.forward): slots}
         self._rows: list[_Row]
         self._tokens: torch.Tensor
         """The token that each row wrote last (R)."""
@@ -190,7 +194,7 @@ class Writer:
             out = self._model(
                 input_ids=torch.tensor([tokens], device=self._device),
                 position_ids=torch.tensor([positions], device=self._device),
-                past_key_values=self._slots,
+                **self._cache,
                 use_cache=True,
                 logits_to_keep=torch.tensor(ends or [0], device=self._device),
             )
@@ -232,7 +236,7 @@ class Writer:
         out = self._model(
             input_ids=self._tokens[:, None],
             position_ids=self._positions[:, None],
-            past_key_values=self._slots,
+            **self._cache,
             use_cache=True,
             logits_to_keep=0,
         )

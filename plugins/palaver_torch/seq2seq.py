@@ -15,6 +15,7 @@ from palaver_torch.beams import Group, Output, Search, Source, groups_of
 from palaver_torch.chunks import Chunk, as_whole, by_lines, joined
 from palaver_torch.languages import fixed_pair, is_language_token, language_token, same_language
 from palaver_torch.pieces import Pieces
+from palaver_torch.slots import cache_keyword
 from palaver_torch.tree import BeamAttention, BeamCache
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class _Passes:
 
     def __init__(self, network: Any) -> None:
         self._network = network
+        self._cache = cache_keyword(network.forward)
 
     def encode(self, tokens: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         found: torch.Tensor = self._network.get_encoder()(input_ids=tokens, attention_mask=mask).last_hidden_state
@@ -167,8 +169,8 @@ class _Passes:
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
             attention_mask=mask,
             decoder_input_ids=tokens[:, None],
-            past_key_values=cache,
             use_cache=True,
+            **{self._cache: cache},
         ).logits
         return logits[:, -1]
 

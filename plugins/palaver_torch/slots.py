@@ -9,7 +9,8 @@ G = H/K, C columns (positions that a slot has room for), L the longest of the ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +48,11 @@ class _Decode:
     positions: torch.Tensor
     """Where each row's token goes (R)."""
     parts: tuple[_Neighbours, ...]
+
+
+def cache_keyword(forward: Callable[..., object]) -> str:
+    """What a model of transformers calls its cache: `cache` since 5.24, before that `past_key_values`."""
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 class SlotCache(Cache):
