@@ -9,7 +9,8 @@ from palaver.metric import Metric
 from palaver_metrics.bleu import Bleu, ChrF, Ter
 from palaver_metrics.free import Distinct, Length, Repetition
 from palaver_metrics.qa import ExactMatch, TokenF1
-from palaver_metrics.rouge import RougeL, RougeLsum, RougeN
+from palaver_metrics.rouge import Rouge1, Rouge2, RougeL, RougeLsum
+from palaver_metrics.rougetext import Texts
 
 
 @hookimpl
@@ -19,10 +20,7 @@ def palaver_metrics() -> Iterable[Metric]:
         Bleu(),
         ChrF(),
         Ter(),
-        RougeN(1),
-        RougeN(2),
-        RougeL(),
-        RougeLsum(),
+        *(kind(texts) for texts in (Texts(), Texts(is_stemmed=True)) for kind in (Rouge1, Rouge2, RougeL, RougeLsum)),
         ExactMatch(),
         TokenF1(),
         Distinct(1),

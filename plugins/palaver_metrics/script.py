@@ -33,7 +33,7 @@ def script_of(text: str, language: str = "") -> str:
     is scored alike, lines of brand names too. Otherwise the script with most letters does; a tenth of kana among Han is
     Japanese. `other` is what separates words by spaces; `none` has no letters.
     """
-    known = _BY_LANGUAGE.get(re.split("[-_]", language.lower())[0])
+    known = _BY_LANGUAGE.get(re.split("[-_]", language.lower())[0]) if language else None
     if known:
         return known
     if text.isascii():

@@ -22,10 +22,12 @@ def test_the_plugin_offers_these_metrics_in_these_families() -> None:
     assert families == {
         **{name: name for name in own_names},
         **dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), "rouge"),
+        **dict.fromkeys(("rouge1-stem", "rouge2-stem", "rougeL-stem", "rougeLsum-stem"), "rouge-stem"),
         **dict.fromkeys(("em", "f1"), "qa"),
     }
-    titles = "BLEU chrF TER R-1 R-2 R-L R-Lsum EM F1 dist-1 dist-2 rep words"
-    assert " ".join(metric.title for metric in METRICS.values()) == titles
+    stemmed = "R-1 stem, R-2 stem, R-L stem, R-Lsum stem"
+    titles = f"BLEU, chrF, TER, R-1, R-2, R-L, R-Lsum, {stemmed}, EM, F1, dist-1, dist-2, rep, words"
+    assert ", ".join(metric.title for metric in METRICS.values()) == titles
     assert all(isinstance(metric, Metric) for metric in METRICS.values())
 
 

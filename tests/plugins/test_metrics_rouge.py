@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 
 import pytest
 from tests.plugins.metric_texts import SCRIPTS, example, scitldr
 
-from palaver_metrics.rouge import Rouge, RougeL, RougeLsum, RougeN, lcs_length
+from palaver_metrics.porter import stem
+from palaver_metrics.rouge import Rouge, Rouge1, Rouge2, RougeL, RougeLsum
+from palaver_metrics.rougetext import Texts
+from palaver_metrics.subsequence import lcs_length
 
-ROUGES: list[Rouge] = [RougeN(1), RougeN(2), RougeL(), RougeLsum()]
+KINDS = (Rouge1, Rouge2, RougeL, RougeLsum)
+ROUGES: list[Rouge] = [kind() for kind in KINDS]
+NAMES = [rouge.name for rouge in ROUGES]
 
 
-@pytest.fixture(scope="module")
-def scorer():
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "stemmed"])
+def packages(request):
+    """rouge-score's scorer, and ours that must equal it."""
     rouge_scorer = pytest.importorskip("rouge_score.rouge_scorer")
-    return rouge_scorer.RougeScorer([rouge.name for rouge in ROUGES], use_stemmer=False)
+    texts = Texts(is_stemmed=request.param)
+    return rouge_scorer.RougeScorer(NAMES, use_stemmer=request.param), [kind(texts) for kind in KINDS]
+
+
+def assert_equal(packages, output: str, references: tuple[str, ...]) -> None:
+    scorer, ours = packages
+    expected = scorer.score_multi(references, output)
+    for rouge in ours:
+        score = rouge.score(output, example(*references))
+        assert score.value == expected[rouge.name.removesuffix("-stem")].fmeasure, rouge.name
+        assert "|tok:rouge-score|" in score.signature
 
 
 @pytest.mark.parametrize(
@@ -32,24 +49,18 @@ def scorer():
         ("日本", ("Tokyo is in 日本",)),
     ],
 )
-def test_equal_to_rouge_score_on_odd_texts(scorer, output: str, references: tuple[str, ...]) -> None:
-    expected = scorer.score_multi(references, output)
-    for rouge in ROUGES:
-        assert rouge.score(output, example(*references)).value == expected[rouge.name].fmeasure
+def test_equal_to_rouge_score_on_odd_texts(packages, output: str, references: tuple[str, ...]) -> None:
+    assert_equal(packages, output, references)
 
 
-def test_equal_to_rouge_score_on_300_paper_summaries(scorer) -> None:
-    pairs = scitldr(300)
+def test_equal_to_rouge_score_on_200_paper_summaries(packages) -> None:
+    pairs = scitldr(200)
     assert max(len(references) for _, references in pairs) > 1
     for output, references in pairs:
-        expected = scorer.score_multi(references, output)
-        for rouge in ROUGES:
-            score = rouge.score(output, example(*references))
-            assert score.value == expected[rouge.name].fmeasure
-            assert "|tok:rouge-score|" in score.signature
+        assert_equal(packages, output, references)
 
 
-def test_equal_to_rouge_score_on_random_lines(scorer) -> None:
+def test_equal_to_rouge_score_on_random_lines(packages) -> None:
     # Few different words make many equally long subsequences, of which Lsum must trace the same one.
     rng = random.Random(3)
 
@@ -57,10 +68,52 @@ def test_equal_to_rouge_score_on_random_lines(scorer) -> None:
         return "\n".join(" ".join(rng.choices("abcd", k=rng.randint(0, 9))) for _ in range(rng.randint(1, 4)))
 
     for _ in range(300):
-        output, reference = text(), text() + "a"
-        expected = scorer.score(reference, output)
-        for rouge in ROUGES:
-            assert rouge.score(output, example(reference)).value == expected[rouge.name].fmeasure
+        assert_equal(packages, text(), (text() + "a", text() + "\nb a"))
+
+
+def test_equal_to_rouge_score_on_lines_that_fill_several_rows(packages) -> None:
+    # 40 lines of up to 60 words: more places than one row takes
+    rng = random.Random(4)
+    words = ["relational", "relations", "agreed", "agreeing", "the", "of", "to", "a", "flies", "dying", "hopeful"]
+    output, reference = ("\n".join(" ".join(rng.choices(words, k=rng.randint(1, 60))) for _ in range(40)) for _ in "12")
+    assert_equal(packages, output, (reference,))
+
+
+def test_stems_are_those_of_nltk() -> None:
+    porter = pytest.importorskip("nltk.stem.porter").PorterStemmer()
+    rng = random.Random(6)
+    endings = re.findall(
+        "[a-z]+",
+        "ational tional enci anci izer bli abli alli entli eli ousli ization ation ator alism iveness fulness ousness "
+        "aliti iviti biliti fulli logi icate ative alize iciti ical ful ness al ance ence er ic able ible ant ement "
+        "ment ent ion sion tion ou ism ate iti ous ive ize e ll y ed ing ies ied eed s ss sses",
+    )
+    made = {
+        "".join(rng.choices("abcdefgiklmnorstuyz", k=rng.randint(0, 5)))
+        + "".join(rng.choices(endings, k=rng.choice((1, 2))))
+        for _ in range(20_000)
+    }
+    real = {word for output, _ in scitldr(200) for word in re.findall("[a-z0-9]+", output.lower())}
+    different = [
+        word for word in made | real | {"skies", "news", "dying"} if len(word) > 3 and stem(word) != porter.stem(word)
+    ]
+    assert different == []
+
+
+def test_a_family_reads_a_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    original = Texts._tokenizer
+
+    def counted(self, references: str, language: str):
+        tokenize, signature = original(self, references, language)
+        return lambda text: read.append(text) or tokenize(text), signature
+
+    monkeypatch.setattr(Texts, "_tokenizer", counted)
+    texts = Texts()
+    for output in ("one system", "another system"):
+        for kind in KINDS:
+            kind(texts).score(output, example("the reference"))
+    assert read == ["the reference", "one system", "another system"]
 
 
 @pytest.mark.parametrize("rouge", ROUGES, ids=lambda rouge: rouge.name)
@@ -83,22 +136,22 @@ def test_identical_text_scores_one_in_every_script(rouge: Rouge, text: str) -> N
     ],
 )
 def test_the_signature_names_the_tokenizer(text: str, language: str, tokenizer: str) -> None:
-    signature = RougeN(1).score("x", example(text, language=language)).signature
+    signature = Rouge1().score("x", example(text, language=language)).signature
     version = "0.1.2" if tokenizer == "rouge-score" else "1"
     assert signature == f"ROUGE-1|tok:{tokenizer}|stem:no|agg:max-f|unicode:nfc|v:{version}"
 
 
 def test_hindi_is_compared_by_whole_words_and_chinese_by_characters() -> None:
     # 1 of 2 words is equal: P = R = F1 = 1/2; broken at vowel signs more would seem equal
-    assert RougeN(1).score("किताब पढ़ी", example("किताब लिखी")).value == 0.5
+    assert Rouge1().score("किताब पढ़ी", example("किताब लिखी")).value == 0.5
     # 5 of 6 characters are equal
-    assert RougeN(1).score("我们今天看报", example("我们今天看书")).value == pytest.approx(5 / 6)
+    assert Rouge1().score("我们今天看报", example("我们今天看书")).value == pytest.approx(5 / 6)
 
 
 def test_the_corpus_score_is_the_mean() -> None:
-    found = RougeN(1).corpus((1.5,), 2, "S|corpus:mean")
+    found = Rouge1().corpus((1.5,), 2, "S|corpus:mean")
     assert (found.value, found.n, found.signature) == (0.75, 2, "S|corpus:mean")
-    assert RougeN(1).corpus((), 0, "S").value is None
+    assert Rouge1().corpus((), 0, "S").value is None
 
 
 @pytest.mark.parametrize("rouge", ROUGES, ids=lambda rouge: rouge.name)
@@ -128,7 +181,7 @@ def test_what_would_take_minutes_is_skipped_with_a_reason() -> None:
     words, lines = "a " * 200_000, "a\n" * 20_000
     assert RougeL().score(words, example(words)).error == "skipped: too long for a common subsequence"
     assert RougeLsum().score(lines, example(lines)).error == "skipped: too long for ROUGE-Lsum"
-    assert RougeN(2).score(words, example(words)).value == 1.0
+    assert Rouge2().score(words, example(words)).value == 1.0
 
 
 def _by_table(first: list[str], second: list[str]) -> int:
