@@ -92,8 +92,8 @@ class Inbox:
 
 def main() -> None:
     """Serve frames until the parent is gone."""
-    incoming, wire = _take_over_descriptors()
-    _die_with_parent()
+    incoming, wire = take_over_descriptors()
+    die_with_parent()
     faulthandler.enable()
     inbox = Inbox()
     threading.Thread(target=inbox.listen, args=(incoming,), name="frames", daemon=True).start()
@@ -106,7 +106,7 @@ def main() -> None:
             _stream(model, frame, wire, inbox)
 
 
-def _take_over_descriptors() -> tuple[BinaryIO, Wire]:
+def take_over_descriptors() -> tuple[BinaryIO, Wire]:
     """Frames in and out on private descriptors; 0 reads nothing and 1 is the log."""
     incoming, outgoing = os.dup(0), os.dup(1)  # os.dup: not inherited by processes that a backend starts
     null = os.open(os.devnull, os.O_RDONLY)
@@ -120,7 +120,7 @@ def _take_over_descriptors() -> tuple[BinaryIO, Wire]:
     return os.fdopen(incoming, "rb", buffering=2**16), Wire(outgoing)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask Linux to kill this process when the thread that started it ends; elsewhere the end of stdin has to do."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then cancels
     if sys.platform == "linux":

@@ -25,6 +25,8 @@ class Settings:
     theme: str = ""
     """Theme of the terminal UI: `ledger-dark`, `ledger-light`, or one of Textual's."""
     plugins_off: tuple[str, ...] = ()
+    isolation: Mapping[str, str] = field(default_factory=dict)
+    """Of a plugin by name: `process`, or `process, 30 s, 2000 MB`. See `palaver.plugins.isolation`."""
 
 
 def read_settings() -> Settings:
@@ -40,14 +42,17 @@ def read_settings() -> Settings:
         table = {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"The settings in {path} cannot be read: {error}.", fix=f"edit or remove {path}") from error
-    models, off = table.get("models", {}), table.get("plugins_off", [])
-    if not isinstance(models, dict) or not isinstance(off, list):
-        raise UsageError(f"In {path}, 'models' is a table and 'plugins_off' a list.", fix=f"edit {path}")
+    models, off, isolation = table.get("models", {}), table.get("plugins_off", []), table.get("isolation", {})
+    if not isinstance(models, dict) or not isinstance(off, list) or not isinstance(isolation, dict):
+        raise UsageError(
+            f"In {path}, 'models' and 'isolation' are tables and 'plugins_off' is a list.", fix=f"edit {path}"
+        )
     return Settings(
         model=os.environ.get("PALAVER_MODEL") or str(table.get("model", "")),
         models={str(task): str(model) for task, model in models.items()},
         theme=os.environ.get("PALAVER_THEME") or str(table.get("theme", "")),
         plugins_off=tuple(str(name) for name in off),
+        isolation={str(name): str(level) for name, level in isolation.items()},
     )
 
 
@@ -57,7 +62,7 @@ def set_default(model: str, *, task: str = "") -> Path:
     Raises:
         UsageError: the file cannot be read or written, or is laid out in a way that a line cannot be added to.
     """
-    return _assign(task or "model", model, in_models=bool(task))
+    return _assign(task or "model", model, table="models" if task else "")
 
 
 def set_theme(name: str) -> Path:
@@ -69,7 +74,16 @@ def set_theme(name: str) -> Path:
     return _assign("theme", name)
 
 
-def _assign(name: str, value: str, *, in_models: bool = False) -> Path:
+def set_isolation(name: str, level: str) -> Path:
+    """Say in the settings file how far a plugin is kept apart; every other line stays as it is.
+
+    Raises:
+        UsageError: as `set_default`.
+    """
+    return _assign(name, level, table="isolation")
+
+
+def _assign(name: str, value: str, *, table: str = "") -> Path:
     path = config_file()
     read_settings()  # a file that is no TOML is refused before it is touched
     before = path.read_text("utf-8") if path.exists() else ""
@@ -77,18 +91,18 @@ def _assign(name: str, value: str, *, in_models: bool = False) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
         key = json.dumps(key, ensure_ascii=False)
     line = f"{key} = {json.dumps(value, ensure_ascii=False)}"  # TOML's basic strings are written like JSON's
-    first, last = _section(lines, "[models]" if in_models else "")
+    first, last = _section(lines, f"[{table}]" if table else "")
     assigned = re.compile(rf"\s*{re.escape(key)}\s*=[^#]*(#.*)?$")
     for at in range(first, last):
         if found := assigned.match(lines[at]):
             lines[at] = f"{line}  {found[1]}" if found[1] else line
             break
     else:
-        new = [line] if first <= len(lines) else ["", "[models]", line]
+        new = [line] if first <= len(lines) else ["", f"[{table}]", line]
         lines[min(first, len(lines)) : min(first, len(lines))] = new
     after = "\n".join(lines) + "\n"
     wanted = tomllib.loads(before)
-    (wanted.setdefault("models", {}) if in_models else wanted)[name] = value
+    (wanted.setdefault(table, {}) if table else wanted)[name] = value
     try:
         is_right = tomllib.loads(after) == wanted
     except tomllib.TOMLDecodeError:

@@ -210,7 +210,7 @@ class IsolatedModel:
     def _begin_life(self) -> Life:
         _refuse_what_cannot_fit(self._info)
         try:
-            life = Life(self.log, self._became_ready)
+            life = Life(self.log, self._module, self._became_ready)
         except OSError as error:
             raise ModelFailed(f"The process for {self._info.name} cannot be started: {error}") from error
         life.process.send("load", module=self._module, info=frames.encode(self._info))

@@ -23,7 +23,7 @@ _QUEUE_LENGTH = 4096
 class Life:
     """A process with what it has told so far."""
 
-    def __init__(self, log: Path, on_ready: Callable[[ModelInfo, threading.Event], None]) -> None:
+    def __init__(self, log: Path, module: str, on_ready: Callable[[ModelInfo, threading.Event], None]) -> None:
         self.loaded = threading.Event()
         """It is ready, or has said that it cannot be: see `error`."""
         self.error: PalaverError | None = None
@@ -33,7 +33,7 @@ class Life:
         self._numbers = itertools.count(1)
         self._current: int | None = None
         self._inbox: queue.Queue[frames.Frame] = queue.Queue(_QUEUE_LENGTH)
-        self.process = ModelProcess(log=log, on_frame=self._receive)
+        self.process = ModelProcess(log=log, module=module, on_frame=self._receive)
 
     def is_over(self) -> bool:
         """The process is gone, and what it last said has arrived or never will."""

@@ -10,13 +10,12 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from palaver import frames, paths
+from palaver import elsewhere, frames, paths
 from palaver.terminal import safe_line
 
 TERM_AFTER = 1.0
@@ -28,14 +27,18 @@ _LOG_LIMIT = 2**20
 
 
 class ModelProcess:
-    """A running `python -m palaver.child`.
+    """A running `python -m palaver.child`, or another program that speaks frames.
 
     `on_frame` is called in a thread of this process' own, once for each frame and in order. That thread also starts the
     child: Linux sends the parent-death signal when the starting *thread* ends, and a caller's thread may end early.
     """
 
-    def __init__(self, *, log: Path, on_frame: Callable[[frames.Frame], None]) -> None:
+    def __init__(
+        self, *, log: Path, on_frame: Callable[[frames.Frame], None], module: str = "", program: str = "palaver.child"
+    ) -> None:
+        """`module` is the plugin's that will run there: it may live in an environment of its own."""
         self.log = log
+        self._module, self._program = module, program
         self.ended = threading.Event()
         """Set when the process is gone and its last frame was handed over."""
         self.quarrel = ""
@@ -148,8 +151,10 @@ class ModelProcess:
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self._log_start = os.fstat(log).st_size
+            python, variables = elsewhere.interpreter_for(self._module)
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "palaver.child"],  # -P: the user's folder shadows no module
+                [python, "-P", "-m", self._program],  # -P: the user's folder shadows no module
+                env=variables,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -300,6 +300,7 @@ class Registry:
         """Close every running model."""
         while self._running:
             self._running.popitem()[1].close()
+        self.plugins.close()
 
     def _load(self) -> None:
         if self._ready:

@@ -14,7 +14,7 @@ from tests.docs.hook_reference import page
 from tests.docs.test_transcripts import check
 from tests.docs.transcript import commands
 
-from palaver.testing.packaging import clean_environment
+from palaver.plugins.environment import make_environment
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs/first-plugin.md"
@@ -39,7 +39,7 @@ def test_the_hook_reference_is_what_the_contract_says() -> None:
 @pytest.fixture
 def environment(tmp_path: Path, palaver_home: Path) -> dict[str, str]:
     """Variables of a shell in a clean environment, whose `palaver`, `pip` and `pytest` are its own."""
-    python = clean_environment(tmp_path)
+    python = make_environment(tmp_path / "venv")
     for name in ("palaver", "pip", "pytest"):
         script = python.with_name(name)
         script.write_text(f'#!/bin/sh\nexec "{python}" -m {name} "$@"\n', "utf-8")

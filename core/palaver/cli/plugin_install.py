@@ -15,6 +15,7 @@ from palaver.cli.program import Program
 from palaver.errors import NotFound, PalaverError, UsageError, not_found
 from palaver.plugins import Found, find, known, probe, read_index
 from palaver.plugins.failures import clear_failures
+from palaver.plugins.found import SINGLE
 from palaver.plugins.index import forget
 
 PALAVER = "palaver"
@@ -44,7 +45,7 @@ def install(program: Program, specs: Sequence[str], *, is_update: bool = False, 
     for change in changes:
         program.output.show(f"{'~' if change.before else '+'} {change}")
     own = own_packages()
-    if spoilt := [change for change in changes if change.before and _normal(change.package) in own]:
+    if spoilt := [change for change in changes if change.before and normal(change.package) in own]:
         raise UsageError(
             f"It would change what Palaver stands on: {'; '.join(map(str, spoilt))}.",
             code="would_change_palaver",
@@ -57,7 +58,7 @@ def install(program: Program, specs: Sequence[str], *, is_update: bool = False, 
     before = {(one.name, one.version) for one in find()}
     pip("install", "--quiet", *flags, "--", *specs)
     importlib.invalidate_caches()
-    _tell(program, [one for one in find() if (one.name, one.version) not in before])
+    tell(program, [one for one in find() if (one.name, one.version) not in before])
 
 
 def update(program: Program, names: Sequence[str], *, is_dry: bool = False) -> None:
@@ -70,7 +71,14 @@ def update(program: Program, names: Sequence[str], *, is_dry: bool = False) -> N
     if not chosen:
         program.output.talk("Nothing to do: there is no plugin but the built-in ones.")
         return
-    install(program, sorted({one.distribution for one in chosen}), is_update=True, is_dry=is_dry)
+    if here := sorted({one.distribution for one in chosen if not one.python and one.distribution != SINGLE}):
+        install(program, here, is_update=True, is_dry=is_dry)
+    for python, one in {one.python: one for one in chosen if one.python}.items():
+        for change in plan([one.distribution], ["--upgrade"], python=python):
+            program.output.show(f"~ {change.package} {change.after}")
+        if not is_dry:
+            pip("install", "--quiet", "--upgrade", "--", one.distribution, python=python)
+            tell(program, [now for now in find() if now.python == python])
 
 
 def remove(program: Program, names: Sequence[str]) -> None:
@@ -80,28 +88,37 @@ def remove(program: Program, names: Sequence[str]) -> None:
         UsageError: one came with Palaver. NotFound: no such plugin.
     """
     chosen = [_of(name) for name in names]
+    if single := [one for one in chosen if one.distribution == SINGLE]:
+        raise UsageError(f"{single[0].name} is a file of yours.", fix=f"rm {single[0].place}/{single[0].module}.py")
     distributions = {one.distribution for one in chosen}
     leaving = [one for one in find() if one.distribution in distributions]
-    pip("uninstall", "--yes", "--quiet", "--", *sorted(distributions))
+    for one in leaving:
+        if one.python:
+            from palaver.cli.plugin_isolate import remove_apart
+
+            remove_apart(one)
+    if here := sorted(name for name in distributions if install_here(name)):
+        pip("uninstall", "--yes", "--quiet", "--", *here)
     for one in leaving:
         clear_failures(one.name)
         forget(one.name)
         program.output.talk(f"{one.name} is gone ({one.distribution} {one.version}). What it wrote into history stays.")
 
 
-def plan(specs: Sequence[str], flags: Sequence[str]) -> list[Change]:
+def plan(specs: Sequence[str], flags: Sequence[str], *, python: str = "") -> list[Change]:
     """What pip would change; nothing is installed.
 
     Raises:
         PalaverError: pip finds no way to install it.
     """
-    printed = pip("install", "--dry-run", "--quiet", "--report", "-", *flags, "--", *specs)
+    printed = pip("install", "--dry-run", "--quiet", "--report", "-", *flags, "--", *specs, python=python)
     try:
         items = json.loads(printed)["install"]
         wanted = {str(one["metadata"]["name"]): str(one["metadata"]["version"]) for one in items}
     except (ValueError, KeyError, TypeError) as error:
         raise PalaverError("pip does not say what it would do.", fix=f"{_PIP} install --upgrade pip") from error
-    return [Change(name, _version(name), version) for name, version in sorted(wanted.items())]
+    before = {name: "" if python else _version(name) for name in wanted}
+    return [Change(name, before[name], version) for name, version in sorted(wanted.items())]
 
 
 def own_packages() -> set[str]:
@@ -109,7 +126,7 @@ def own_packages() -> set[str]:
     own: set[str] = set()
     waiting = [PALAVER]
     while waiting:
-        name = _normal(waiting.pop())
+        name = normal(waiting.pop())
         if name in own:
             continue
         own.add(name)
@@ -128,8 +145,8 @@ def _needs(name: str) -> Iterator[str]:
             yield found[0]
 
 
-def pip(*arguments: str) -> str:
-    """What pip prints when it succeeds.
+def pip(*arguments: str, python: str = "") -> str:
+    """What pip prints when it succeeds; with `python` it works on that one's environment.
 
     Raises:
         PalaverError: with pip's own reason.
@@ -137,7 +154,14 @@ def pip(*arguments: str) -> str:
     if importlib.util.find_spec("pip") is None:
         raise PalaverError("There is no pip beside this Palaver.", fix=f"{sys.executable} -m ensurepip")
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            *(["--python", python] if python else []),
+            *arguments,
+        ],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -153,7 +177,8 @@ def pip(*arguments: str) -> str:
 _PIP = f"{sys.executable} -m pip"
 
 
-def _tell(program: Program, fresh: Sequence[Found]) -> None:
+def tell(program: Program, fresh: Sequence[Found]) -> None:
+    """Look at plugins that are new, and say of each whether it works."""
     if not fresh:
         program.output.warn("What was installed names no plugin that was not here before.")
         return
@@ -170,7 +195,7 @@ def _of(name: str) -> Found:
     """The plugin of that name, or the first one of the package of that name."""
     installed = find()
     for one in installed:
-        if name in (one.name, one.distribution) or _normal(name) == _normal(one.distribution):
+        if name in (one.name, one.distribution) or normal(name) == normal(one.distribution):
             if one.is_built_in:
                 raise UsageError(f"{name} came with Palaver.", fix=f"palaver plugins disable {name}")
             return one
@@ -185,5 +210,11 @@ def _version(name: str) -> str:
         return ""
 
 
-def _normal(name: str) -> str:
+def install_here(name: str) -> bool:
+    """Whether a package is installed beside Palaver."""
+    return bool(_version(name))
+
+
+def normal(name: str) -> str:
+    """The name of a package as indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -12,6 +12,7 @@ from palaver.cli.program import Program, color_option, json_option, pass_program
 from palaver.config import Settings, read_settings
 from palaver.errors import UsageError, not_found
 from palaver.plugins import Plugin, find, look, probe
+from palaver.plugins.isolation import isolation_of
 
 
 @click.group("plugins", invoke_without_command=True)
@@ -103,6 +104,8 @@ def plugin_info(program: Program, name: str, as_json: bool) -> None:
         ("package", f"{found.distribution} {found.version}"),
         ("module", found.module),
         ("state", _state(plugin)),
+        *([("apart", str(isolation))] if (isolation := isolation_of(found)).level != "inproc" else []),
+        *([("place", found.python or found.place)] if found.place else []),
         *([("reason", plugin.reason)] if plugin.reason else []),
         *([("import", f"{1000 * plugin.import_seconds:.0f} ms")] if plugin.import_seconds else []),
         *(("adds" if index == 0 else "", words) for index, words in enumerate(plugin.adds)),
@@ -114,12 +117,37 @@ def plugin_info(program: Program, name: str, as_json: bool) -> None:
 @command.command("install")
 @click.argument("specs", nargs=-1, required=True, metavar="NAME|FILE|FOLDER...")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would change, and change nothing.")
+@click.option(
+    "--isolate", "level", type=click.Choice(["inproc", "venv"]), default="inproc", help="venv: into one of its own."
+)
 @pass_program
-def install_plugins(program: Program, specs: tuple[str, ...], is_dry: bool) -> None:
+def install_plugins(program: Program, specs: tuple[str, ...], is_dry: bool, level: str) -> None:
     """Install packages with pip, unless that would change what Palaver itself stands on."""
     from palaver.cli.plugin_install import install
 
+    if level == "venv":
+        from palaver.cli.plugin_isolate import install_apart
+
+        for spec in specs:
+            install_apart(program, spec, is_dry=is_dry)
+        return
     install(program, specs, is_dry=is_dry)
+
+
+@command.command("isolate")
+@click.argument("name", shell_complete=lambda context, parameter, begun: _names(begun))
+@click.argument("level", type=click.Choice(["inproc", "process", "venv"]))
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="For one call; then its process is ended.")
+@click.option("--memory", type=click.IntRange(min=100), metavar="MB", help="Of address space, where Linux limits it.")
+@pass_program
+def isolate_plugin(program: Program, name: str, level: str, seconds: float | None, memory: int | None) -> None:
+    """Run a plugin in this process, in one of its own, or in a virtual environment of its own."""
+    from palaver.cli.plugin_isolate import isolate
+
+    found = next((one for one in find() if one.name == name), None)
+    if found is None:
+        raise not_found("plugin", name, [one.name for one in find()], fix="palaver plugins list")
+    isolate(program, found, level, seconds, memory)  # type: ignore[arg-type]
 
 
 @command.command("update")
@@ -214,6 +242,7 @@ def plugin_record(plugin: Plugin) -> dict[str, object]:
         "package": plugin.found.distribution,
         "version": plugin.found.version,
         "health": plugin.health,
+        "isolation": isolation_of(plugin.found).level,
         "reason": plugin.reason,
         "adds": list(plugin.adds),
         "import_seconds": plugin.import_seconds,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from palaver import elsewhere
+
 GROUP = "palaver"
+SINGLE = "single file"
+"""In the place of a distribution's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,10 @@ class Found:
     version: str
     fault: str = ""
     """What is wrong with the metadata itself."""
+    place: str = ""
+    """The folder its module is in, where that is not on this interpreter's path: of single files, or site-packages."""
+    python: str = ""
+    """The Python of its own environment, where it has one."""
 
     @property
     def is_built_in(self) -> bool:
@@ -33,23 +42,48 @@ def find() -> list[Found]:
     """Installed plugins from metadata alone: the built-in ones, then the others, each sorted by name.
 
     Of two distributions that give one name, the second is called `distribution/name`. Built-in ones come first, so
-    that nobody takes a name from them.
+    that nobody takes a name from them. A plugin in an environment of its own stands for the same one that is here.
     """
     taken: dict[str, Found] = {}
-    for one in sorted(_points(), key=lambda point: (not point.is_built_in, point.name, point.module)):
+    apart = list(_apart())
+    moved = {(one.distribution, one.module) for one in apart if one.python}
+    here = [one for one in _points(None) if (one.distribution, one.module) not in moved]
+    for one in sorted([*here, *apart], key=lambda point: (not point.is_built_in, point.name, point.module)):
         same = taken.get(one.name)
         if same is None:
             taken[one.name] = one
         elif (same.module, same.distribution) != (one.module, one.distribution):
             # Else it is one package seen twice on the path, as editable installs can be.
             name = f"{one.distribution}/{one.name}"
-            taken[name] = Found(name, one.module, one.distribution, one.version, one.fault)
+            taken[name] = replace(one, name=name)
     return list(taken.values())
 
 
-def _points() -> Iterator[Found]:
+def _apart() -> Iterator[Found]:
+    """Plugins in environments of their own, and single files; none of them can pass for a built-in one."""
+    for python, site in elsewhere.environments():
+        for one in _points(str(site)):
+            if not one.is_built_in:
+                yield replace(one, place=str(site), python=str(python))
+    for folder in elsewhere.single_folders():
+        for path in sorted(folder.glob("*.py")):
+            if path.stem.isidentifier() and not path.stem.startswith("_"):
+                yield Found(path.stem, path.stem, SINGLE, "0", _shadowed(path), str(folder))
+
+
+def _shadowed(path: Path) -> str:
+    try:
+        spec = importlib.util.find_spec(path.stem)
+    except (ImportError, ValueError, AttributeError):
+        return ""
+    if spec is None or (spec.origin and Path(spec.origin) == path):
+        return ""
+    return f"another module is called '{path.stem}': rename {path}"
+
+
+def _points(path: str | None) -> Iterator[Found]:
     # `importlib.metadata.entry_points` raises for all when the file of one package does not parse.
-    for dist in importlib.metadata.distributions():
+    for dist in importlib.metadata.distributions() if path is None else importlib.metadata.distributions(path=[path]):
         try:
             text = dist.read_text("entry_points.txt") or ""
         except (OSError, UnicodeDecodeError):
@@ -78,7 +112,10 @@ def stamp(found: Found) -> str:
     """What changes when the files of a plugin do: where its module is, and when its newest file was written."""
     top = found.module.partition(".")[0].partition(":")[0]
     try:
-        spec = importlib.util.find_spec(top) if top else None  # a top-level name: nothing is imported
+        if found.place:
+            spec = importlib.machinery.PathFinder.find_spec(top, [found.place])
+        else:
+            spec = importlib.util.find_spec(top) if top else None  # a top-level name: nothing is imported
         origin = spec.origin if spec else None
         if spec is None or origin is None:
             return ""

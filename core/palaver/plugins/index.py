@@ -29,6 +29,8 @@ class Known:
     """Importing it ends or hangs the process: it is not imported again until it changes or is enabled."""
     seconds: float = 0.0
     """Of the import."""
+    told: object = None
+    """What an isolated plugin says of itself, as frames carry it."""
 
 
 def index_file() -> Path:
@@ -49,7 +51,7 @@ def read_index() -> dict[str, Known]:
             found[str(name)] = Known(
                 str(entry["module"]), str(entry["version"]), str(entry["stamp"]),
                 tuple(str(one) for one in entry["adds"]), str(entry["broken"]), entry["is_fatal"] is True,
-                float(entry["seconds"]),
+                float(entry["seconds"]), entry.get("told"),
             )  # fmt: skip
     return found
 
@@ -79,7 +81,7 @@ def forget(name: str) -> None:
 
 
 def _lasting(entry: Known) -> tuple[object, ...]:
-    return entry.module, entry.version, entry.stamp, entry.adds, entry.broken, entry.is_fatal
+    return entry.module, entry.version, entry.stamp, entry.adds, entry.broken, entry.is_fatal, entry.told
 
 
 def _write(index: Mapping[str, Known]) -> None:

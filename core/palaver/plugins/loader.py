@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from palaver.plugins.describe import describe
 from palaver.plugins.failures import add_failure, clear_failures, read_failures, why_aside
 from palaver.plugins.found import GROUP, Found, find, is_safe_mode, stamp
 from palaver.plugins.index import Known, known, read_index, remember
+from palaver.plugins.isolation import Isolation, isolation_of
 from palaver.plugins.probe import probe
 from palaver.plugins.provides import adds_of, check_module, provided, tasks_of
 from palaver.plugins.quiet import quiet
@@ -82,6 +84,8 @@ class Importer:
     def bring(self, found: Found) -> Plugin:
         """The plugin, imported; broken with its reason when that does not work. What it prints goes to a log."""
         start = time.perf_counter()
+        if found.place and not found.python and found.place not in sys.path:
+            sys.path.append(found.place)  # last: a single file hides no package
         try:
             with quiet(found.name):
                 module = importlib.import_module(found.module)
@@ -106,6 +110,7 @@ class Plugins:
     def __init__(self, found: Sequence[Found] | None = None, *, off: Iterable[str] = ()) -> None:
         self._importer = Importer()
         self._plugins = {one.found.name: one for one in _states(found, off)}
+        self._closing: list[Callable[[], None]] = []
 
     def __iter__(self) -> Iterator[Plugin]:
         return iter(self._plugins.values())
@@ -124,6 +129,9 @@ class Plugins:
         learnt: dict[str, Known] = {}
         for plugin in waiting:
             found, entry = plugin.found, looked.get(plugin.found.name)
+            if (isolation := isolation_of(found)).level != "inproc":
+                self._plugins[found.name], learnt[found.name] = self._bring_apart(found, isolation, entry)
+                continue
             if entry is not None and entry.is_fatal:
                 self._plugins[found.name] = replace(plugin, health="broken", reason=entry.broken)
                 continue
@@ -133,6 +141,23 @@ class Plugins:
             )
         if learnt:
             remember(learnt)
+
+    def _bring_apart(self, found: Found, isolation: Isolation, entry: Known | None) -> tuple[Plugin, Known]:
+        """An isolated plugin; its process is started by the first call of something that it provides."""
+        from palaver.plugins.apart import told_of  # subprocess: paid by whoever has an isolated plugin
+        from palaver.plugins.remote import Process, module_of
+
+        process = Process(found, isolation)
+        self._closing.append(process.close)
+        entry, told = told_of(process, entry)
+        if told is None:
+            return Plugin(found, "broken", entry.broken, is_known=True), entry
+        return Plugin(found, "ok", "", told.seconds, told.adds, module_of(process, told), is_known=True), entry
+
+    def close(self) -> None:
+        """End the processes of isolated plugins; they start again when they are called."""
+        for close in self._closing:
+            close()
 
     def call(self, hook: str, **arguments: object) -> list[tuple[Plugin, Any]]:
         """What each working plugin returns from `hook`; one that raises is marked broken and left out."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from palaver.plugins.found import Found, stamp
 from palaver.plugins.index import Known, remember
+from palaver.plugins.isolation import isolation_of
 from palaver.plugins.watched import Ended, reports
 
 SECONDS = 10.0
@@ -22,6 +23,11 @@ def probe(plugins: Sequence[Found]) -> dict[str, Known]:
     """
     waiting = {one.name: one for one in plugins if not one.fault}
     learnt: dict[str, Known] = {}
+    for one in list(waiting.values()):
+        if (isolation := isolation_of(one)).level != "inproc":
+            from palaver.plugins.apart import look_at  # subprocess: paid by whoever has an isolated plugin
+
+            learnt[one.name] = look_at(waiting.pop(one.name), isolation)
     while waiting:
         before = len(waiting)
         current = ""

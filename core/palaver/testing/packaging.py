@@ -6,16 +6,15 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import tomllib
-import venv
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
 from palaver.errors import BadInput
 from palaver.plugins import Found
+from palaver.plugins.environment import make_environment
 from palaver.testing.check import Check, claim
 
 SECONDS = 300.0
@@ -74,7 +73,7 @@ def check_packaging(found: Found, project: Path) -> Iterator[Check]:
             yield Check("packaging", "a wheel is built", "failed", _last_line(done))
             return
         yield Check("packaging", "a wheel is built", "passed")
-        clean = clean_environment(place)
+        clean = make_environment(place / "venv")
         done = _pip("--python", str(clean), "install", "--no-deps", "--quiet", "--no-index", str(wheels[0]))
         listed = _listed(clean, place)
         is_there = listed.get(found.name, "nothing") == ""
@@ -83,21 +82,6 @@ def check_packaging(found: Found, project: Path) -> Iterator[Check]:
         done = _pip("--python", str(clean), "uninstall", "--yes", "--quiet", found.distribution)
         is_gone = done.returncode == 0 and found.name not in _listed(clean, place)
         yield Check("packaging", "it leaves", "passed" if is_gone else "failed", "" if is_gone else _last_line(done))
-
-
-def clean_environment(place: Path) -> Path:
-    """The Python of a new environment that sees Palaver and what it needs, and nothing beside."""
-    venv.create(place / "venv", with_pip=False, symlinks=os.name != "nt")
-    python = place / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    inside = sysconfig.get_path("purelib", vars={"base": str(place / "venv"), "platbase": str(place / "venv")})
-    ours = {path for path in sys.path if path and Path(path).is_dir() and _is_ours(Path(path))}
-    (Path(inside) / "palaver-beside.pth").write_text("".join(f"{path}\n" for path in sorted(ours)), "utf-8")
-    return python
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a folder of the path holds Palaver, its plugins or what they need, and is not Python's own library."""
-    return path.name in ("site-packages", "dist-packages") or any(path.glob("palaver*"))
 
 
 def _listed(python: Path, place: Path) -> dict[str, str]:

@@ -1,0 +1,80 @@
+"""What a plugin in another process says that it provides: values only, so that frames carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from palaver.model import GenerationConfig, ModelInfo
+
+CARRIED = ("palaver_tasks", "palaver_metrics", "palaver_models", "palaver_backends", "palaver_datasets")
+"""Hooks whose things can be used across a process."""
+_KINDS = tuple(hook.removeprefix("palaver_").removesuffix("s") for hook in CARRIED)
+
+
+def is_carried(adds: str) -> bool:
+    """Whether one of a plugin's things, such as `task headline: Write one`, can be used across a process."""
+    return adds.startswith(_KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionTold:
+    """A field of a task."""
+
+    name: str
+    type: Literal["str", "int", "float", "bool"]
+    is_required: bool
+    default: object = None
+    help: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTold:
+    """A task class."""
+
+    name: str
+    doc: str = ""
+    metrics: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    baseline: str = ""
+    defaults: GenerationConfig = field(default_factory=GenerationConfig)
+    options: tuple[OptionTold, ...] = ()
+    own: tuple[str, ...] = ()
+    """Methods that are not those of every task: only these are asked of the other process."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricTold:
+    """A metric."""
+
+    name: str
+    title: str
+    maximum: float
+    higher_is_better: bool
+    needs_references: bool
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTold:
+    """A data set."""
+
+    name: str
+    summary: str = ""
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All of a plugin."""
+
+    adds: tuple[str, ...] = ()
+    tasks: tuple[TaskTold, ...] = ()
+    metrics: tuple[MetricTold, ...] = ()
+    datasets: tuple[DatasetTold, ...] = ()
+    models: tuple[ModelInfo, ...] = ()
+    backends: tuple[str, ...] = ()
+    seconds: float = 0.0
+    """Of the import."""
