@@ -52,3 +52,9 @@ def format_seconds(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_signed(name: str, value: float) -> str:
+    """A difference of two scores of this metric: `+1.6`, `−0.3`, with a minus sign as wide as the plus."""
+    shown = format_value(name, abs(value))
+    return f"{'−' if value < 0 else '+'}{shown}" if shown.strip("0.") else shown

@@ -1,26 +1,33 @@
-"""An application with nothing in it but the History screen, and what its tests look at."""
+"""An application with nothing in it but one screen, and what the tests of the screens look at."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
 
+from textual import on
 from textual.app import App
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.worker import WorkerCancelled
 
 from palaver.session import Session
+from palaver_tui.go import Go
 from palaver_tui.screens.history import HistoryScreen
 from palaver_tui.theme import DARK, THEMES
 from palaver_tui.widgets.table import Table
 
 
 class HistoryApp(App[None]):
-    """Opens the History screen at once."""
+    """Opens the History screen at once, or another one; notes where it is told to go."""
 
-    def __init__(self, session: Session, *, theme: str = DARK.name) -> None:
+    def __init__(
+        self, session: Session, *, theme: str = DARK.name, kind: Callable[[Session], Screen[None]] = HistoryScreen
+    ) -> None:
         super().__init__()
-        self._session, self._wanted = session, theme
+        self._session, self._wanted, self._kind = session, theme, kind
+        self.gone: list[tuple[str, str]] = []
+        """Places and words."""
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"muted": "gray", "hairline": "gray", "better": "blue", "worse": "orange"}
@@ -29,7 +36,11 @@ class HistoryApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._wanted
-        self.push_screen(HistoryScreen(self._session))
+        self.push_screen(self._kind(self._session))
+
+    @on(Go)
+    def _go(self, event: Go) -> None:
+        self.gone.append((event.place, event.words))
 
 
 async def settled(pilot: Pilot[None]) -> None:

@@ -121,10 +121,17 @@ class PalaverApp(App[None]):
     @on(ChatScreen.QuitWanted)
     def action_leave(self) -> None:
         """Quit; while something runs, only at the second press."""
-        if (self.chat.running is None and not self.chat.pulling) or self._is_second("leave"):
+        if not self._is_busy or self._is_second("leave"):
             self.exit()
         else:
             self.notify("something is still running: ctrl+q again stops it and quits", markup=False)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Something runs, in the chat or on another screen."""
+        made = [self.get_screen(one.name) for one in PLACES if self.is_screen_installed(one.name)]
+        is_elsewhere = any(isinstance(one, PlaceScreen) and one.is_busy for one in made)
+        return self.chat.running is not None or bool(self.chat.pulling) or is_elsewhere
 
     def action_interrupt(self) -> None:
         """Stop the running answer; else ask for a second press to quit. A selection was copied before this."""

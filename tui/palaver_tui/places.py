@@ -30,6 +30,13 @@ class Place:
 PLACES = (
     Place("Chat", "c", "the conversation"),
     Place("History", "h", "every turn so far", "palaver_tui.screens.history:HistoryScreen"),
+    Place(
+        "Evaluate",
+        "e",
+        "a task over a data set",
+        "palaver_tui.screens.evaluate:EvaluateScreen",
+        "[RUN... | TASK DATASET MODEL...]",
+    ),
 )
 """In the order of the first row."""
 

@@ -23,6 +23,11 @@ class PlaceScreen(Screen[None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
 
+    @property
+    def is_busy(self) -> bool:
+        """Something runs here that quitting would stop."""
+        return False
+
     def arrive(self, words: str) -> None:
         """The user came with words: those behind `/name` in the chat, or those of a `Go` from another screen."""
 
