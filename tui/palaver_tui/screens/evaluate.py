@@ -261,7 +261,7 @@ class EvaluateScreen(PlaceScreen):
             self._say("one evaluation at a time: s stops the one that runs and keeps what is there")
             return
         if not self._values:
-            self._values.update(_first_values(self._session))
+            self._values |= _first_values(self._session)
         self.app.push_screen(EvaluateForm(self._session, self._values), self._begin)
 
     def _begin(self, ready: Ready | None) -> None:

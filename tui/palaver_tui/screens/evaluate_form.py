@@ -109,7 +109,7 @@ class EvaluateForm(ModalScreen[Ready | None]):
     @on(Input.Changed)
     def _typed(self) -> None:
         if self.is_attached:
-            self._values.update(self.values)
+            self._values |= self.values
             self._look()
 
     @work(exclusive=True, group="look")
