@@ -18,13 +18,24 @@ UNSPACED = (
 """Inside of a regular expression's class: scripts written without spaces between words."""
 
 
-@cache
-def word_pattern() -> re.Pattern[str]:
+_FIRST_MARK = 0x300
+_HAS_MARKS = re.compile(f"[{chr(_FIRST_MARK)}-\U0010ffff]")
+_PLAIN = re.compile(r"[^\W_]+")
+
+
+def word_pattern(text: str | None = None) -> re.Pattern[str]:
     """Matches one word: a run of letters, marks and digits, or one character of a script that sets no spaces.
 
-    Python's `\\w` has no combining marks, so it would break Hindi at every vowel sign; they are listed here, which
-    takes some 10 ms once.
+    The pattern that fits `text`: of Latin letters alone, the same words are found by a pattern that costs nothing to
+    make. Without a text, the pattern for all.
     """
+    return _PLAIN if text is not None and not _HAS_MARKS.search(text) else _whole_pattern()
+
+
+@cache
+def _whole_pattern() -> re.Pattern[str]:
+    """Python's `\\w` has no combining marks, so it would break Hindi at every vowel sign; they are listed here, which
+    takes some 30 ms once."""
     marks = _ranges("M")
     tail = f"[{marks}\u200c\u200d]*"  # with the joiners that Persian and Indic words hold inside
     return re.compile(f"(?=[^\\W_])[{UNSPACED}]{tail}|(?:[^\\W_{UNSPACED}]{tail})+")
@@ -69,7 +80,7 @@ def _words(text: str) -> tuple[list[tuple[int, int]], list[str]]:
     """Where the words stand, and the words as they are compared."""
     places: list[tuple[int, int]] = []
     words: list[str] = []
-    for match in word_pattern().finditer(text):
+    for match in word_pattern(text).finditer(text):
         places.append(match.span())
         word = match.group()
         words.append(word.lower() if word.isascii() else unicodedata.normalize("NFC", word.casefold()))
@@ -83,7 +94,7 @@ def _ngrams(words: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
 def _ranges(category: str) -> str:
     """The characters of a Unicode category as ranges for a regular expression, up to the last script in use."""
     ranges: list[list[int]] = []
-    for code in range(0x300, 0x1F000):
+    for code in range(_FIRST_MARK, 0x1F000):
         if unicodedata.category(chr(code))[0] == category:
             if ranges and ranges[-1][1] == code - 1:
                 ranges[-1][1] = code

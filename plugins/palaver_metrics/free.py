@@ -53,7 +53,8 @@ class Repetition(FreeMetric):
 
 
 def _words(text: str) -> list[str]:
-    return word_pattern().findall(nfc(text).casefold())
+    folded = nfc(text).casefold()
+    return word_pattern(folded).findall(folded)
 
 
 def _distinct(words: Sequence[str], order: int) -> float:

@@ -76,4 +76,5 @@ def squad_tokens(text: str) -> list[str]:
 def _characters(text: str) -> list[str]:
     """Characters of unspaced scripts and words of others, without any script's punctuation."""
     kept = "".join(one for one in text.lower() if unicodedata.category(one)[0] != "P")
-    return word_pattern().findall(_ARTICLES.sub(" ", kept))
+    words = _ARTICLES.sub(" ", kept)
+    return word_pattern(words).findall(words)

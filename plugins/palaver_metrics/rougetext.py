@@ -152,7 +152,7 @@ class Texts:
             tokenize, stem = (self._stemmed, "porter") if self.is_stemmed else (_latin, "no")
             return tokenize, f"tok:rouge-score|stem:{stem}|agg:max-f|unicode:nfc|v:0.1.2"
         # Porter's stems are those of English: other scripts stay as they are, and the signature says so.
-        name, found = ("unicode", _words) if word_pattern().search(references) else ("char", _characters)
+        name, found = ("unicode", _words) if word_pattern(references).search(references) else ("char", _characters)
         return found, f"tok:{name}|stem:no|agg:max-f|unicode:nfc|v:1"
 
     def _stemmed(self, text: str) -> list[Tokens]:

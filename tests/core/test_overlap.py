@@ -96,3 +96,16 @@ def _longest_run(output: list[str], index: int, references: list[list[str]]) -> 
             if any(gram == other[at : at + size] for other in references for at in range(len(other) - size + 1)):
                 found = max(found, size)
     return found
+
+
+@pytest.mark.parametrize(
+    "text", ["It's 3.5 €, naïve co-op_x²", "Ærø ßtraße ÿ", "", "Nga\u0303 x", "a\u200cb", "น้ำ", "漢字 and kana かな", "हिन्दी"]
+)
+def test_the_pattern_for_a_text_finds_what_the_one_for_all_texts_finds(text: str) -> None:
+    assert word_pattern(text).findall(text) == word_pattern().findall(text)
+
+
+def test_below_the_first_mark_both_patterns_agree_on_every_character() -> None:
+    for code in range(0x300):
+        text = f"a{chr(code)}b"
+        assert word_pattern(text).findall(text) == word_pattern().findall(text)
