@@ -99,7 +99,8 @@ def _longest_run(output: list[str], index: int, references: list[list[str]]) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["It's 3.5 €, naïve co-op_x²", "Ærø ßtraße ÿ", "", "Nga\u0303 x", "a\u200cb", "น้ำ", "漢字 and kana かな", "हिन्दी"]
+    "text",
+    ["It's 3.5 €, naïve co-op_x²", "Ærø ßtraße ÿ", "", "Nga\u0303 x", "a\u200cb", "น้ำ", "漢字 and kana かな", "हिन्दी"],
 )
 def test_the_pattern_for_a_text_finds_what_the_one_for_all_texts_finds(text: str) -> None:
     assert word_pattern(text).findall(text) == word_pattern().findall(text)
