@@ -1,4 +1,4 @@
-"""The terminal UI, which joins Palaver as a plugin with the command `palaver chat`."""
+"""The terminal UI, which joins Palaver as a plugin with the commands `palaver chat` and `palaver serve`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def palaver_commands(group: click.Group) -> None:
-    """Add `palaver chat`."""
+    """Add `palaver chat` and `palaver serve`."""
     import click
 
     @group.command("chat")
@@ -44,3 +44,22 @@ def palaver_commands(group: click.Group) -> None:
         from palaver_tui.app import run_chat  # pulls Textual: paid by whoever opens it
 
         context.exit(run_chat(model))
+
+    @group.command("serve")
+    @click.option("-m", "--model", default="", help="Model that answers; by default the best one installed.")
+    @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; by default a free one.")
+    @click.pass_context
+    def serve(context: click.Context, model: str, port: int) -> None:
+        """Show the chat in a browser on this machine, at an address with a secret token."""
+        from palaver.cli.program import Program
+        from palaver.errors import PalaverError
+
+        try:
+            from palaver_tui.serve.server import serve as serve_pages
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in ("aiohttp", "aiohttp_jinja2", "jinja2", "textual_serve"):
+                raise
+            raise PalaverError(
+                "The browser needs textual-serve, which is not installed.", fix="pip install 'palaver[serve]'"
+            ) from error
+        context.exit(serve_pages(model, port, context.ensure_object(Program).output.talk))

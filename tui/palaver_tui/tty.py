@@ -29,7 +29,7 @@ def noise_log() -> Path:
 def guarded_terminal() -> Iterator[None]:
     """Textual alone writes to the terminal: file descriptors 1 and 2 lead into a log of the user's.
 
-    Textual draws on `sys.__stderr__`, so that gets a private copy of descriptor 2.
+    Textual draws on `sys.__stderr__`, and in a browser through `sys.__stdout__`: these get private copies.
     """
     log = noise_log()
     if log.exists() and log.stat().st_size > LARGEST_LOG:
@@ -38,21 +38,22 @@ def guarded_terminal() -> Iterator[None]:
         stream.flush()
     kept = (os.dup(1), os.dup(2))
     sink = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-    stderr = sys.__stderr__
-    screen = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
-    sys.__stderr__ = screen  # type: ignore[misc]
+    stdout, stderr = sys.__stdout__, sys.__stderr__
+    page, screen = (os.fdopen(os.dup(number), "w", encoding="utf-8", errors="replace") for number in (1, 2))
+    sys.__stdout__, sys.__stderr__ = page, screen  # type: ignore[misc]
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     try:
         yield
     finally:
-        sys.__stderr__ = stderr  # type: ignore[misc]
+        sys.__stdout__, sys.__stderr__ = stdout, stderr  # type: ignore[misc]
         for number, copy in enumerate(kept, start=1):
             os.dup2(copy, number)
             os.close(copy)
         os.close(sink)
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            screen.close()
+        for stream in (page, screen):
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                stream.close()
 
 
 def driver_class() -> type[Driver]:
