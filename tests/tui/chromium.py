@@ -67,6 +67,11 @@ class Page:
             await self.do("Input.dispatchKeyEvent", type="keyDown", text="\r" if char == "\n" else char, **enter)
             await self.do("Input.dispatchKeyEvent", type="keyUp", **enter)
 
+    async def click(self, x: int, y: int) -> None:
+        """Press and let go of the left button."""
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     async def picture(self) -> bytes:
         """The page as PNG."""
         return base64.b64decode((await self.do("Page.captureScreenshot", format="png"))["data"])
@@ -105,6 +110,7 @@ async def browsing(address: str, profile: Path, *, size: tuple[int, int] = (1100
                 page = Page(socket)
                 await page.do("Network.enable")
                 await page.do("Page.enable")
+                await page.do("Emulation.setFocusEmulationEnabled", enabled=True)  # as the window in front
                 await page.do("Page.navigate", url=address)
                 yield page
     finally:

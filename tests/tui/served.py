@@ -63,7 +63,7 @@ def tabs(home: Path) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            is_tab = b"palaver_tui.serve.page" in (folder / "cmdline").read_bytes()
+            is_tab = b"palaver_tui.serve.app_process" in (folder / "cmdline").read_bytes()
             if is_tab and str(home).encode() in (folder / "environ").read_bytes():
                 found.append(int(folder.name))
         except OSError:  # it has ended, or is another user's

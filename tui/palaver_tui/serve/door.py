@@ -36,8 +36,8 @@ class Door:
         """With every answer: nothing is fetched from elsewhere, framed, kept or told to others."""
         own = f"'self' ws://{self._host}"
         return {
-            "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' "
-            f"'unsafe-inline'; img-src 'self' data:; connect-src {own}; frame-ancestors 'none'; base-uri 'none'; "
+            "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+            f"font-src 'self' data:; img-src 'self' data:; connect-src {own}; frame-ancestors 'none'; base-uri 'none'; "
             "form-action 'none'",
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",

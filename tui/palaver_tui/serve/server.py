@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from aiohttp import web
 from textual_serve.server import Server
@@ -17,6 +18,7 @@ from palaver.errors import PalaverError
 from palaver_tui.serve.door import HOST, Door
 from palaver_tui.serve.tabs import Tab
 
+FILES = Path(__file__).parent / "page_files"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -24,7 +26,7 @@ class PageServer(Server):
     """Textual's server with a door before it and tabs that end."""
 
     def __init__(self, door: Door, model: str) -> None:
-        super().__init__("palaver", title="Palaver", public_url=door.origin)
+        super().__init__("palaver", title="Palaver", public_url=door.origin, templates_path=FILES)
         self._door, self._model = door, model
         self._tabs: set[Tab] = set()
 
@@ -36,8 +38,9 @@ class PageServer(Server):
         await asyncio.gather(*(tab.stop() for tab in self._tabs), return_exceptions=True)
 
     async def make_app(self) -> web.Application:
-        """Textual's pages, of which none is given without the token."""
+        """Textual's addresses with a page of our own, which fetches nothing from elsewhere; none without the token."""
         app = await self._make_app()
+        app.router.add_static("/page", FILES)
         app.middlewares.append(self._door.middleware)
         app.on_response_prepare.append(self._door.add_headers)
         return app

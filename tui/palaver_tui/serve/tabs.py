@@ -23,7 +23,7 @@ class Tab(AppService):
 
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
         # Without a shell, and out of reach of the ctrl+c that ends the server, which tells it to end.
-        command = [sys.executable, "-m", "palaver_tui.serve.page", self.model]
+        command = [sys.executable, "-m", "palaver_tui.serve.app_process", self.model]
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._environment(width, height), start_new_session=True
         )

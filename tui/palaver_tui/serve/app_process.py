@@ -1,4 +1,4 @@
-"""The program behind one browser tab: `python -m palaver_tui.serve.page [MODEL]`, started by the server."""
+"""The program behind one browser tab: `python -m palaver_tui.serve.app_process [MODEL]`, started by the server."""
 
 from __future__ import annotations
 
