@@ -75,7 +75,9 @@ async def test_a_tab_shows_the_chat_takes_a_turn_and_ends_with_its_socket(served
         async with client.get(served.address) as page:
             assert str(page.url) == f"{served.origin}/"  # the token is out of the address
             assert f"ws://127.0.0.1:{served.port}/ws" in await page.text()
-            assert "'self'" in page.headers["Content-Security-Policy"]
+            for answer in (*page.history, page):
+                assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+                assert answer.headers["Referrer-Policy"] == "no-referrer"
         origin = {"Origin": served.origin}
         async with client.ws_connect(f"{served.origin}/ws?width=100&height=30", headers=origin) as socket:
             steps = iter(("/summarize -m lead-3 --length 1 Rain came. Then it went. --ref Rain came.", "\r"))

@@ -58,7 +58,6 @@ class Door:
                 # Out of the address bar, the history of the browser, and what is sent to others.
                 found = web.HTTPSeeOther("/")
                 found.set_cookie(self._cookie, self._token, httponly=True, samesite="Strict", path="/")
-                found.headers.update(self.headers)
                 raise found
             if not self._is_right(request.cookies.get(self._cookie, "")):
                 return self._refusal("Open the whole address that palaver serve has printed, with its token.")
@@ -68,7 +67,8 @@ class Door:
 
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         """For aiohttp's `on_response_prepare`."""
-        response.headers.update(self.headers)
+        for name, value in self.headers.items():
+            response.headers[name] = value
 
     def _is_from_here(self, request: web.Request) -> bool:
         """A browser names the page that a request comes from; a websocket without a name comes from no browser."""
