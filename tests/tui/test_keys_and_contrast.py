@@ -8,20 +8,24 @@ import pytest
 from tests.core.scripted import says
 from tests.tui.chat_app import Chat, chat
 from textual.color import Color
+from textual.dom import DOMNode
 from textual.theme import Theme
 
 from palaver_tui import slash
 from palaver_tui.app import PalaverApp
 from palaver_tui.entries import Entry
 from palaver_tui.places import PLACES
-from palaver_tui.screens.chat import CHOOSING, READING, TYPING, WRITING, ChatScreen
+from palaver_tui.screens.chat import CHOOSING, TYPING, WRITING, ChatScreen
+from palaver_tui.screens.form import FormScreen
 from palaver_tui.screens.goto import goto_text
 from palaver_tui.screens.help import HelpScreen
 from palaver_tui.screens.history_words import HINTS
 from palaver_tui.screens.place import PlaceScreen
+from palaver_tui.screens.turns import ONE_OF_SEVERAL, READING
 from palaver_tui.theme import THEMES
 from palaver_tui.widgets.exchange import Exchange
 from palaver_tui.widgets.footer import MOST, Hint, fitting, footer_line
+from palaver_tui.widgets.form import Box
 from palaver_tui.widgets.header import Header, header_line
 from palaver_tui.widgets.prompt import Prompt
 
@@ -29,11 +33,18 @@ FORBIDDEN = {
     "ctrl+h", "ctrl+i", "ctrl+m", "ctrl+left_square_bracket", "ctrl+tab", "ctrl+enter", "alt+enter", "f10", "f11",
     *(f"alt+{digit}" for digit in range(10)),
 }  # fmt: skip
-ALL_HINTS = {"typing": TYPING, "writing": WRITING, "choosing": CHOOSING, "reading": READING, "history": HINTS}
+ALL_HINTS = {
+    "typing": TYPING,
+    "writing": WRITING,
+    "choosing": CHOOSING,
+    "reading": READING,
+    "several": ONE_OF_SEVERAL,
+    "history": HINTS,
+}
 
 
-@pytest.mark.parametrize("owner", [PalaverApp, ChatScreen, Prompt, Exchange, HelpScreen])
-def test_no_forbidden_key_is_bound(owner: type[PalaverApp | ChatScreen | Prompt | Exchange | HelpScreen]) -> None:
+@pytest.mark.parametrize("owner", [PalaverApp, ChatScreen, Prompt, Exchange, HelpScreen, FormScreen, Box])
+def test_no_forbidden_key_is_bound(owner: type[PalaverApp | DOMNode]) -> None:
     keys = {key for binding in owner.BINDINGS for key in binding.key.split(",")}
     assert keys.isdisjoint(FORBIDDEN)
     # What TextArea has for editing stays as it is.

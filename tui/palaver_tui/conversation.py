@@ -15,7 +15,7 @@ from textual.message import Message
 
 from palaver.errors import PalaverError
 from palaver_tui import messages
-from palaver_tui.asking import answer_line, unexpected
+from palaver_tui.asking import Question, answer, unexpected
 
 if TYPE_CHECKING:
     from palaver.metric import Score, Span
@@ -72,11 +72,11 @@ class Conversation:
         """Load the plugins and open the history; posts Opened or NotOpened."""
         self._start(self._do_open)
 
-    def ask(self, line: str, entry: int) -> None:
-        """Answer a typed line; posts Began and Ended. What is written meanwhile is `taken`."""
+    def ask(self, question: Question, entry: int) -> None:
+        """Answer a question; posts Began and Ended. What is written meanwhile is `taken`."""
         self._cancel = threading.Event()
         self._pieces.clear()
-        self._asking = self._start(self._do_ask, line, entry, self._cancel)
+        self._asking = self._start(self._do_ask, question, entry, self._cancel)
 
     def done(self) -> None:
         """The screen has seen that the answer is over."""
@@ -100,6 +100,10 @@ class Conversation:
     def refer(self, turn_id: int, source: str) -> None:
         """Score a turn against a text or @FILE; posts Referenced or Failed."""
         self._start(self._do_refer, turn_id, source)
+
+    def do(self, work: Callable[[Session], Message], *, typed: str = "") -> None:
+        """Do something with the session in a thread; posts what it returns, or Failed with what was typed."""
+        self._start(self._do_work, work, typed)
 
     def pull(self, name: str) -> None:
         """Download a model; posts Pulled now and then, and PullEnded."""
@@ -157,23 +161,24 @@ class Conversation:
         self.failure = error
         self._tell(messages.NotOpened(error))
 
-    def _do_ask(self, line: str, entry: int, cancel: threading.Event) -> None:
+    def _do_ask(self, question: Question, entry: int, cancel: threading.Event) -> None:
         try:
-            outcome = self._answered(line, entry, cancel)
+            outcome = self._answered(question, entry, cancel)
             spans, baseline = self._judged(outcome.turn)
-            self._tell(messages.Ended(entry, outcome.turn, outcome.error, spans, baseline))
+            siblings = self._opened().store.siblings(outcome.turn.id)
+            self._tell(messages.Ended(entry, outcome.turn, outcome.error, spans, baseline, siblings, outcome.context))
         except PalaverError as error:  # the history itself failed: the text on the screen is all there is
             self._tell(messages.Ended(entry, None, error))
         except Exception as error:  # the screen must hear of it, or it would wait for ever
             self._tell(messages.Ended(entry, None, unexpected(error)))
 
-    def _answered(self, line: str, entry: int, cancel: threading.Event) -> Outcome:
+    def _answered(self, question: Question, entry: int, cancel: threading.Event) -> Outcome:
         session = self._opened()
 
         def began(started: Started) -> None:
             self._tell(messages.Began(entry, started.turn_id, started.model, started.forgotten, started.notice))
 
-        return answer_line(session, line, cancel=cancel, on_start=began, on_text=self._write)
+        return answer(session, question, cancel=cancel, on_start=began, on_text=self._write)
 
     def _write(self, piece: str) -> None:
         with self._lock:
@@ -190,6 +195,14 @@ class Conversation:
         except Exception:  # a metric or baseline of a plugin: the scores of the turn itself stand
             baseline = None
         return mark(turn.output, [reference.text for reference in turn.references]), baseline
+
+    def _do_work(self, work: Callable[[Session], Message], typed: str) -> None:
+        try:
+            self._tell(work(self._opened()))
+        except PalaverError as error:
+            self._tell(messages.Failed(error, typed))
+        except Exception as error:  # a plugin may raise anything at all
+            self._tell(messages.Failed(unexpected(error), typed))
 
     def _do_refer(self, turn_id: int, source: str) -> None:
         from palaver.command import read_text

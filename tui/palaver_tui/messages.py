@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from palaver.pull import PullProgress
     from palaver.session import Session
     from palaver.store import Turn
+    from palaver.window import ContextUse
+    from palaver_tui.branch import Branch, Shown
 
 
 @dataclass
@@ -52,6 +54,10 @@ class Ended(Message):
     error: PalaverError | None
     spans: Sequence[Span] = ()
     baseline: tuple[str, list[Score]] | None = None
+    siblings: Sequence[int] = ()
+    """The turns in its place, itself among them."""
+    context: ContextUse | None = None
+    """How full the window was."""
 
 
 @dataclass
@@ -99,3 +105,40 @@ class Failed(Message):
 
     error: PalaverError
     typed: str = ""
+
+
+@dataclass
+class Told(Message):
+    """Something was done to a turn, or to a model; the sentence says what."""
+
+    sentence: str
+    turn: Turn | None = None
+
+
+@dataclass
+class BranchOpened(Message):
+    """The conversation goes on behind another turn than before."""
+
+    branch: Branch
+    instead_of: int | None = None
+    """The turn from which on the transcript is another one; None: all of it."""
+    shown: int | None = None
+    """The turn that stands there now."""
+
+
+@dataclass
+class TurnsRead(Message):
+    """Turns from above or below those on the screen."""
+
+    shown: Sequence[Shown]
+    is_earlier: bool
+
+
+@dataclass
+class Previewed(Message):
+    """What a turn would score against a reference that is still being typed."""
+
+    turn_id: int
+    reference: str
+    scores: Sequence[Score]
+    spans: Sequence[Span]

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from palaver.session import Session
     from palaver.task import Task
 
-MOST_FILES = 200
-"""Files that `@` looks at in one folder."""
 MOST_TITLES = 4
 """Metrics that the row above the prompt names."""
 
@@ -32,13 +30,22 @@ class Command:
     summary: str
     usage: str = ""
     needs_more: bool = False
+    is_about_turn: bool = False
+    """`#12` may stand before the rest; without it the last answer is meant."""
 
 
 COMMANDS = (
-    Command("ref", "score the last answer against a reference", "TEXT|@FILE", needs_more=True),
+    Command("ref", "score the last answer against a reference", "[#N] TEXT|@FILE", needs_more=True, is_about_turn=True),
+    Command("again", "answer once more, with another seed", "[#N]", is_about_turn=True),
+    Command("rate", "rate an answer, 1 to 5; 0 takes it back", "[#N] 1–5", needs_more=True, is_about_turn=True),
+    Command("note", "note something about an answer", "[#N] TEXT", is_about_turn=True),
+    Command("tag", "tag an answer; with a minus untag it", "[#N] WORD…", needs_more=True, is_about_turn=True),
+    Command("keep", "keep an answer as an example of a data set", "[#N] NAME", needs_more=True, is_about_turn=True),
     Command("model", "list the models, or answer with this one", "[NAME]"),
     Command("pull", "download a model", "NAME", needs_more=True),
+    Command("unload", "free the memory of a model", "[NAME]"),
     Command("new", "begin a new conversation"),
+    Command("resume", "go on with the last conversation, or with the one of a turn", "[#N]"),
     Command("demo", "score three ready translations, no model"),
     Command("details", "where the last answer came from, and its signatures"),
     *(Command(place.command, place.summary, place.usage) for place in PLACES if place.source),
@@ -47,6 +54,7 @@ COMMANDS = (
 )
 PLACE_NAMES = frozenset(place.command for place in PLACES if place.source)
 NAMES = frozenset(command.name for command in COMMANDS)
+NO_ANSWER = "there is no answer to score yet"
 WAIT_TO_REFER = "still writing; /ref when it is done"
 _TURN = re.compile(r"#(\d+)(?:\s+|$)")
 
@@ -60,7 +68,7 @@ def split(line: str) -> tuple[str, str]:
 
 
 def referred(rest: str) -> tuple[int | None, str]:
-    """Number and text of what follows `/ref`: `#12 TEXT`, or TEXT alone for the last answer."""
+    """Number and text of what follows a command about a turn: `#12 TEXT`, or TEXT alone for the last answer."""
     match = _TURN.match(rest)
     return (int(match.group(1)), rest[match.end() :]) if match else (None, rest)
 
@@ -72,41 +80,13 @@ def entries(registry: Registry | None) -> list[Entry]:
         from palaver.command import usage
 
         for name, task in registry.tasks().items():
-            if name != "chat":
-                plugin, version = registry.origin(name)
-                rest = usage(task).removeprefix(f"/{name}").strip()
-                found.append(Entry(f"/{name}", task.summary(), rest, f"plugin {plugin} {version}".strip(), True))
+            plugin, version = registry.origin(name)
+            rest = usage(task).removeprefix(f"/{name}").strip()
+            summary = task.summary() if name != "chat" else "ask one question by another model: -m NAME"
+            found.append(Entry(f"/{name}", summary, rest, f"plugin {plugin} {version}".strip(), True))
+        found = [*found[1:], *found[:1]]  # what is typed without a slash anyway comes last
     found += [Entry(f"/{one.name}", one.summary, one.usage, "the chat", one.needs_more) for one in COMMANDS]
     return found
-
-
-def model_entries(registry: Registry, command: str) -> list[Entry]:
-    """The models that `/model` or `/pull` can be completed with."""
-    return [
-        Entry(f"/{command} {info.name}", info.description, _state(registry, info.name), info.backend)
-        for info in registry.models()
-        if command == "model" or info.files
-    ]
-
-
-def file_entries(typed: str) -> list[Entry]:
-    """The files that the last word of a line, an `@` and the beginning of a path, can be completed to."""
-    _, _, word = typed.rpartition("@")
-    folder, _, start = word.rpartition("/")
-    base = Path(folder or ("/" if word.startswith("/") else ".")).expanduser()
-    found: list[Entry] = []
-    try:
-        for index, path in enumerate(base.iterdir()):
-            if index >= MOST_FILES:
-                break
-            if path.name.startswith(start) and (start or not path.name.startswith(".")):
-                name = f"{folder}/{path.name}" if folder or word.startswith("/") else path.name
-                is_folder = path.is_dir()
-                size = "folder" if is_folder else format_size(path.stat().st_size)
-                found.append(Entry(f"@{name}{'/' if is_folder else ''}", size, needs_more=True))
-    except OSError:
-        return []
-    return sorted(found, key=lambda entry: entry.text)
 
 
 def will_do(line: str, session: Session | None) -> str:
@@ -131,10 +111,22 @@ def _command_will_do(name: str, rest: str, session: Session | None) -> str:
         return pull_line(session.registry, rest)
     if name == "model" and rest and session is not None:
         return _model_line(session.registry, rest)
-    if name == "ref":
+    if command.is_about_turn:
         turn = referred(rest)[0] or (session.last_turn if session else None)
-        return f"scores #{turn} against this reference" if turn else "there is no answer to score yet"
+        return _about(name, turn, referred(rest)[1]) if turn else NO_ANSWER
     return command.summary
+
+
+def _about(name: str, turn: int, text: str) -> str:
+    """What a command does to a turn."""
+    return {
+        "ref": f"scores #{turn} against this reference",
+        "again": f"answers #{turn} once more, with another seed; both stay",
+        "rate": f"rates #{turn}",
+        "note": f"keeps this note on #{turn}" if text else f"removes the note on #{turn}",
+        "tag": f"tags #{turn}",
+        "keep": f"keeps #{turn} as an example of {text or 'a data set'}",
+    }[name]
 
 
 def pull_line(registry: Registry, name: str) -> str:
@@ -190,13 +182,6 @@ def _task_will_do(text: str, session: Session) -> str:
     given = f"{references} reference{'s' * (references > 1)}: {titles}"
     parts.append("no reference" if not references else given)
     return " · ".join(parts)
-
-
-def _state(registry: Registry, name: str) -> str:
-    info = registry.info(name)
-    if info.is_baseline:
-        return "no weights"
-    return "on this machine" if registry.is_installed(info) else f"download {format_size(info.download_size)}"
 
 
 def slash_fix(fix: str) -> str:

@@ -1,4 +1,4 @@
-"""Conversations as history has them: turns that follow one another, and what was typed in them."""
+"""Conversations as history has them: turns that follow one another, what was typed, what became an example."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from palaver.store import evaluations
+from palaver.store.evaluations import Promoted
 from palaver.store.rows import Status
 from palaver.store.sqlite import Connection
 
@@ -33,14 +35,29 @@ class Said:
 
 
 class Conversations:
-    """The part of a history that knows which turn follows which."""
+    """The part of a history that a conversation asks for: which turn follows which, what was typed, what to keep."""
 
     def _read(self, work: Callable[[Connection], T]) -> T:
+        raise NotImplementedError
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
         raise NotImplementedError
 
     def said(self, run_id: int) -> list[Said]:
         """The turns of a run in the order they were made."""
         return self._read(lambda db: said(db, run_id))
+
+    def siblings(self, turn_id: int) -> list[int]:
+        """The answered turns that stand in the same place of the conversation, this one among them."""
+        return self._read(lambda db: siblings(db, turn_id))
+
+    def keep_example(self, name: str, task: str, item: Promoted) -> int:
+        """Add one example to a data set, which is made if there is none of that name; how many it has now.
+
+        Raises:
+            BadInput: its examples are of another task.
+        """
+        return self._write(lambda db: evaluations.keep_example(db, name, task, item))
 
     def typed(self, limit: int = 500) -> list[str]:
         """What was typed last in chats, each text once, the newest one at the end."""
@@ -62,6 +79,17 @@ def said(connection: Connection, run_id: int) -> list[Said]:
         else Said(row["id"], row["parent_id"], row["task"], row["status"], row["asked"] or "", row["output"])
         for row in rows
     ]
+
+
+def siblings(connection: Connection, turn_id: int) -> list[int]:
+    """As `Conversations.siblings`."""
+    rows = connection.execute(
+        "SELECT other.id FROM turns here JOIN turns other ON other.run_id = here.run_id "
+        "AND other.parent_id IS here.parent_id AND other.status NOT IN ('failed', 'running') "
+        "WHERE here.id = ? ORDER BY other.id",
+        (turn_id,),
+    ).fetchall()
+    return [row["id"] for row in rows]
 
 
 def clipped(text: str) -> str:

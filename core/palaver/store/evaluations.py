@@ -265,10 +265,37 @@ def add_dataset(connection: Connection, name: str, task: str, source: str, items
         raise BadInput(
             f"There is a data set '{name}' already.", fix=f"palaver dataset show {name}", code="dataset_exists"
         )
+    _add_items(connection, _new_dataset(connection, name, task, source), items)
+
+
+def keep_example(connection: Connection, name: str, task: str, item: Promoted) -> int:
+    """One more example of a data set, which is made if there is none of that name; how many it has now.
+
+    Raises:
+        BadInput: its examples are of another task.
+    """
+    row = connection.execute("SELECT id, task FROM datasets WHERE name = ?", (name,)).fetchone()
+    if row is not None and row["task"] != task:
+        raise BadInput(f"'{name}' has examples of {row['task']}, not of {task}.", fix="give another name")
+    dataset_id = row["id"] if row is not None else _new_dataset(connection, name, task, "kept one by one")
+    connection.execute(
+        "DELETE FROM dataset_items WHERE dataset_id = ? AND example_id = ?", (dataset_id, item.example_id)
+    )
+    _add_items(connection, dataset_id, [item])
+    counted = "SELECT count(*) FROM dataset_items WHERE dataset_id = ?"
+    return int(connection.execute(counted, (dataset_id,)).fetchone()[0])
+
+
+def _new_dataset(connection: Connection, name: str, task: str, source: str) -> int:
+    made = connection.execute(
+        "INSERT INTO datasets (name, task, source, created) VALUES (?, ?, ?, ?)",
+        (clean(name), task, source, time.time()),
+    )
+    return int(made.lastrowid or 0)
+
+
+def _add_items(connection: Connection, dataset_id: int, items: Sequence[Promoted]) -> None:
     now = time.time()
-    dataset_id = connection.execute(
-        "INSERT INTO datasets (name, task, source, created) VALUES (?, ?, ?, ?)", (clean(name), task, source, now)
-    ).lastrowid
     connection.executemany(
         "INSERT INTO dataset_items (dataset_id, example_id, turn_id, model, created, inputs, refs, language) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

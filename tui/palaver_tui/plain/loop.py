@@ -9,6 +9,7 @@ from palaver.config import read_settings
 from palaver.errors import PalaverError
 from palaver.session import Session
 from palaver_tui import slash
+from palaver_tui.asking import Question
 from palaver_tui.opening import open_session
 from palaver_tui.plain.orders import Orders
 from palaver_tui.plain.reader import Reader
@@ -71,7 +72,7 @@ def _take(talk: Talk, orders: Orders, text: str) -> bool:
         if name:
             orders.do(name, rest)
         else:
-            talk.ask(line)
+            talk.ask(Question(line))
     except PalaverError as error:
         talk.fail(error, line)
     return True

@@ -12,7 +12,10 @@ from palaver.errors import BadInput, UsageError
 from palaver.present import format_size, format_value
 from palaver.terminal import safe_line
 from palaver_tui import slash
+from palaver_tui.asking import Question
+from palaver_tui.branch import follow_branch, newest_turn
 from palaver_tui.plain.talk import Talk, pull_words
+from palaver_tui.turn_orders import TURN_ORDERS, TurnOrder, unload
 
 if TYPE_CHECKING:
     from palaver.model import ModelInfo
@@ -37,6 +40,10 @@ class Orders:
         self._say = talk.voice.say
         self.by_name: Mapping[str, Callable[[str], None]] = {
             "ref": self._ref,
+            "again": self._again,
+            **{name: partial(self._do_to_turn, order) for name, order in TURN_ORDERS.items()},
+            "unload": lambda rest: self._say(f"{unload(self._session, rest)}."),
+            "resume": self._resume,
             "model": self._model,
             "pull": self._pull,
             "new": self._new,
@@ -70,13 +77,33 @@ class Orders:
         from palaver.command import read_text
 
         numbered, text = slash.referred(rest)
-        turn_id = self._session.last_turn if numbered is None else numbered
-        if turn_id is None:
-            raise BadInput("There is no answer to score yet.", fix="ask something first")
+        turn_id = self._turn(numbered)
         if not text:
             raise UsageError("A reference is the answer you would have wanted.", fix="/ref TEXT, or /ref @FILE")
         references = [read_text(text)]
         self._talk.scores(self._wait(lambda: self._session.add_references(turn_id, references), "Still scoring."))
+
+    def _again(self, rest: str) -> None:
+        turn = self._session.store.turn(self._turn(slash.referred(rest)[0]))
+        self._talk.ask(Question(turn.input_text, instead_of=turn.id, is_again=True))
+
+    def _do_to_turn(self, order: TurnOrder, rest: str) -> None:
+        numbered, text = slash.referred(rest)
+        self._say(f"{order(self._session, self._turn(numbered), text)}.")
+
+    def _resume(self, rest: str) -> None:
+        turn_id = slash.referred(rest)[0] or newest_turn(self._session)
+        branch = follow_branch(self._session, turn_id)
+        last = branch.shown[-1].turn
+        self._say(f"The conversation of turn {last.id} goes on, {len(branch.path)} turns long.")
+        self._say(f"You: {safe_line(last.input_text, SHOWN)}")
+        self._say(f"{last.model}: {safe_line(last.output, SHOWN)}")
+
+    def _turn(self, numbered: int | None) -> int:
+        turn_id = self._session.last_turn if numbered is None else numbered
+        if turn_id is None:
+            raise BadInput("There is no answer yet.", fix="ask something first")
+        return turn_id
 
     def _model(self, name: str) -> None:
         if not name:

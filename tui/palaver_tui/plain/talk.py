@@ -14,7 +14,7 @@ from palaver.errors import PalaverError
 from palaver.present import format_seconds
 from palaver.terminal import safe_line
 from palaver_tui import slash
-from palaver_tui.asking import answer_line, unexpected
+from palaver_tui.asking import Question, answer, unexpected
 from palaver_tui.plain.voice import Spoken, Voice
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ class Talk:
         self.last = ""
         """The question asked last, which `!!` repeats."""
 
-    def ask(self, line: str) -> None:
+    def ask(self, question: Question) -> None:
         """Put a question to the model and say what comes of it."""
-        self.last = line
+        self.last = line = question.line
         spoken = Spoken(self.voice)
         spoken.is_whole_only = self._is_read_out(line)
         asked: list[ModelInfo] = []
@@ -71,7 +71,7 @@ class Talk:
 
         cancel = threading.Event()
         outcome = self.wait(
-            lambda: answer_line(self.session, line, cancel=cancel, on_start=started, on_text=spoken.add),
+            lambda: answer(self.session, question, cancel=cancel, on_start=started, on_text=spoken.add),
             cancel,
             lambda: f"{spoken.name or 'The model'} has written {spoken.words} words so far. Ctrl+c stops it.",
         )

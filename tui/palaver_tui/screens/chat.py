@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,57 +13,56 @@ from textual.widgets import TextArea
 
 from palaver.terminal import safe_line
 from palaver_tui import slash
+from palaver_tui.conversation import OpenSession
 from palaver_tui.places import Keys
-from palaver_tui.screens.live import NOTHING_LOADED
-from palaver_tui.screens.orders import OrderScreen
+from palaver_tui.screens.filling import FillScreen
+from palaver_tui.screens.talk import NOTHING_LOADED
+from palaver_tui.screens.turns import ONE_OF_SEVERAL, READING
 from palaver_tui.widgets.exchange import Exchange
 from palaver_tui.widgets.footer import Footer, Hint
 from palaver_tui.widgets.header import Header
-from palaver_tui.widgets.menu import Entry, Menu, matching
+from palaver_tui.widgets.menu import Menu
+from palaver_tui.widgets.meter import meter_line
 from palaver_tui.widgets.prompt import Prompt
 from palaver_tui.widgets.text import Text
 from palaver_tui.widgets.transcript import Transcript
 
+if TYPE_CHECKING:
+    from palaver.window import ContextUse
+
 TYPING = (
-    Hint("enter", "send", 1),
-    Hint("ctrl+j", "newline", 7),
+    Hint("enter", "send", 1, "prompt.send"),
+    Hint("ctrl+j", "newline", 7, "prompt.newline"),
     Hint("/", "tasks", 2),
     Hint("@", "files", 6),
+    Hint("alt+↑", "answers", 8),
     Hint("ctrl+p", "commands", 4),
-    Hint("ctrl+g", "go to", 5),
-    Hint("F1", "help", 3),
+    Hint("ctrl+g", "go to", 5, "app.go_to"),
+    Hint("F1", "help", 3, "app.help"),
 )
-WRITING = (TYPING[0], Hint("esc", "stop", 0), *TYPING[1:])
+WRITING = (TYPING[0], Hint("esc", "stop", 0, "chat.back"), *TYPING[1:])
 CHOOSING = (
-    Hint("tab", "complete", 1),
-    Hint("enter", "run", 2),  # or complete, or send: as the menu says
+    Hint("tab", "complete", 1, "prompt.complete"),
+    Hint("enter", "run", 2, "prompt.send"),  # or complete, or send: as the menu says
     Hint("↑ ↓", "choose", 3),
-    Hint("esc", "close", 4),
-    Hint("F1", "help", 5),
+    Hint("esc", "close", 4, "chat.back"),
+    Hint("F1", "help", 5, "app.help"),
 )
-READING = (
-    Hint("y", "copy", 1),
-    Hint("r", "reference", 2),
-    Hint("enter", "details", 3),
-    Hint("alt+↑ ↓", "move", 5),
-    Hint("esc", "back", 4),
-    Hint("F1", "help", 6),
-)
-
 NEED_NO_SESSION = ("quit", "help", "details")
 """Commands that work before the history is open, and where it cannot be opened."""
 SHOWN_EARLY = 40
 """Cells of a line that waits for the session."""
 
 
-class ChatScreen(OrderScreen):
+class ChatScreen(FillScreen):
     """One conversation."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (104, "-wide")]
     HELP_KEYS: ClassVar[Keys] = (
         ("esc", "close; leave the answers; stop and keep the text so far"),
-        ("alt+↑ ↓", "go to an answer, and from there to the next"),
+        ("alt+↑ ↓", "go to an answer, and from there to the next; a click does too"),
         ("pgup pgdn", "scroll"),
+        ("ctrl+t", "copy the command line of what would run"),
     )
     BINDINGS: ClassVar = [
         Binding("escape", "back", "stop, close, back", show=False, id="chat.back"),
@@ -73,13 +70,20 @@ class ChatScreen(OrderScreen):
         Binding("alt+down", "turn(1)", "turn below", show=False, id="chat.turn_below"),
         Binding("pageup", "page(-1)", "scroll up", show=False, priority=True, id="chat.page_up"),
         Binding("pagedown", "page(1)", "scroll down", show=False, priority=True, id="chat.page_down"),
+        Binding("ctrl+t", "copy_command", "copy command", show=False, id="chat.copy_command"),
     ]
+
+    def __init__(self, open_session: OpenSession) -> None:
+        super().__init__(open_session)
+        self._use: ContextUse | None = None
 
     def compose(self) -> ComposeResult:
         yield Header("Chat", NOTHING_LOADED)
         yield Transcript(id="transcript")
         yield Menu(id="menu")
-        yield Text("starting…", id="will-do")
+        with Horizontal(id="will-do-row"):
+            yield Text("starting…", id="will-do")
+            yield Text(id="meter")
         with Horizontal(id="prompt-row"):
             yield Text("❯", id="prompt-sign")
             yield Prompt(placeholder="Ask, or / for tasks", id="prompt")
@@ -88,42 +92,53 @@ class ChatScreen(OrderScreen):
     def on_mount(self) -> None:
         self.set_focus(self.prompt)  # at once: `focus` waits, and keys typed behind the first frame would be lost
 
-    @property
-    def _menu(self) -> Menu:
-        return self.query_one(Menu)
+    def on_resize(self) -> None:
+        self.show_context(self._use)
+
+    def show_context(self, use: ContextUse | None) -> None:
+        """How full the window is, beside what Enter does."""
+        self._use = use
+        self.query_one("#meter", Text).show(meter_line(use, self.size.width))
 
     # Sending
 
     @on(Prompt.Sent)
     async def _sent(self, event: Prompt.Sent) -> None:
-        self._send(event.text)
+        self.send(event.text)
         await self.prompt.release()
 
-    def _send(self, typed: str) -> None:
-        entry, text = self._menu.entry, typed.strip()
-        if entry is not None and self._enter(entry) == "complete":
-            self._complete()
+    def send(self, typed: str) -> None:
+        entry, text = self.menu.entry, typed.strip()
+        if entry is not None and (self.searched is not None or self.enter(entry) == "complete"):
+            self.complete()
             return
-        line = entry.text if entry is not None and entry.text.startswith("/") else self._meant(text)
+        if self.searched is not None:
+            self.end_search(text=typed)
+            return
+        line = self.chosen_line(entry) if entry is not None else self.meant(text)
         name, rest = slash.split(line)
         if not line:
             return
         if not name and self.conversation.is_busy:
-            self._say("still writing; esc stops it · your text stays here")
+            self.say("still writing; esc stops it · your text stays here")
             return
-        if name == "ref" and self._must_wait(rest):
-            self._say(f"{slash.WAIT_TO_REFER} · your text stays here")
+        if name == "ref" and self.must_wait(rest):
+            self.say(f"{slash.WAIT_TO_REFER} · your text stays here")
             return
         if self.early or (self.conversation.failure is not None and name not in NEED_NO_SESSION):
             self._turn_away(line)
             return
+        if not name and self.needs_form(line):
+            return
         self.prompt.remember(text)
-        self.prompt.put("")
+        self.prompt.take_back()
         self.fix = ""
         if self.session is None and name not in NEED_NO_SESSION:
             self.early = line
-        else:
+        elif name:
             self.take(line)
+        else:
+            self.pose_typed(line)
         self.refresh_hints()
 
     def _turn_away(self, line: str) -> None:
@@ -131,7 +146,7 @@ class ChatScreen(OrderScreen):
         if self.conversation.failure is not None:
             self.show_error(line, self.conversation.failure)
         else:
-            self._say(f"{self._not_open()} · your text stays here")
+            self.say(f"{self._not_open()} · your text stays here")
 
     def _not_open(self) -> str:
         """Why nothing is answered yet, or ever; empty once the session is open."""
@@ -139,127 +154,60 @@ class ChatScreen(OrderScreen):
             return self.conversation.failure.message
         return f"starting… {safe_line(self.early, SHOWN_EARLY)} is sent then" if self.early else ""
 
-    def _meant(self, text: str) -> str:
+    def meant(self, text: str) -> str:
         """The line that a number on the start screen, or `!!`, stands for."""
         if self.start is not None and text.isdecimal() and 1 <= int(text) <= len(self.start.choices):
             return self.start.choices[int(text) - 1].line
         if text == "!!":
-            return self.transcript.last.said if self.transcript.last else ""
+            return self.prompt.earlier[-1] if self.prompt.earlier else ""
         return text
-
-    def _must_wait(self, rest: str) -> bool:
-        """Whether a `/ref` without a number means the answer that is being written."""
-        return self.conversation.is_busy and slash.referred(rest)[0] is None
 
     # Typing
 
     @on(TextArea.Changed)
     def _typed(self) -> None:
-        self._suggest()
+        self.suggest()
+        self.preview_soon()
         self.refresh_hints()
 
-    @on(Prompt.Stepped)
-    def _step(self, event: Prompt.Stepped) -> None:
-        self._menu.move(event.step)
-        self.refresh_hints()
-
-    @on(Prompt.Completed)
-    async def _complete_or_fix(self) -> None:
-        if self._menu.entry is not None:
-            self._complete()
-        elif self.fix:
-            self.prompt.put(self.fix)
-        await self.prompt.release()
-
-    @on(Prompt.PastedMuch)
-    def _keep_paste(self, event: Prompt.PastedMuch) -> None:
-        """Keep a very long paste in a file, and mention it."""
-        from palaver import paths
-
-        folder = paths.private_dir(paths.state_dir() / "pasted")
-        handle, name = tempfile.mkstemp(suffix=".txt", dir=folder)  # for the user alone: 0600
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(event.text)
-        self.prompt.add(f"@{name} ")
-        self._say(f"pasted {len(event.text):,} characters into a file")
-
-    def _suggest(self) -> None:
-        """Open the menu on a first word that begins with `/`, or on a last one with `@`."""
-        text = self.prompt.text
-        word = text.rpartition(" ")[2]
-        found: list[Entry] = []
-        total = 0
-        self.returned = self.returned if text == self.returned else ""
-        if text.startswith("/") and not text.startswith("//") and "\n" not in text:
-            entries = self._slash_entries(text)
-            found = entries if word.startswith("@") else matching(entries, text)
-            total = len(entries)
-        elif word.startswith("@") and self.prompt.cursor_location == self.prompt.document.end:
-            found = slash.file_entries(text)
-        if text == self.returned or (len(found) == 1 and self._completed(found[0]).strip() == text.strip()):
-            # Nothing is left to choose: a command that needs more gets its space from enter, all else is sent.
-            found = found if text != self.returned and self._enter(found[0]) == "complete" else []
-        self._menu.open(found, total)
-        self.prompt.menu_is_open = bool(found)
-
-    def _slash_entries(self, text: str) -> list[Entry]:
-        name, space, rest = text[1:].partition(" ")
-        registry = self.session.registry if self.session else None
-        if not space:
-            return slash.entries(registry)
-        if name in ("model", "pull") and registry is not None and " " not in rest:
-            return slash.model_entries(registry, name)
-        if text.rpartition(" ")[2].startswith("@"):
-            return slash.file_entries(text)
-        return []
-
-    def _completed(self, entry: Entry) -> str:
-        """The text of the prompt with the entry in it."""
-        if entry.text.startswith("@"):
-            return self.prompt.text.rpartition("@")[0] + entry.text
-        return f"{entry.text} "
-
-    def _enter(self, entry: Entry) -> str:
-        """What the enter key does with the entry: complete what cannot be sent as it is, else run or send."""
-        if entry.needs_more and self._completed(entry) != self.prompt.text:
-            return "complete"
-        return "run" if self.prompt.text.startswith("/") else "send"
-
-    def _complete(self) -> None:
-        """Put the chosen entry of the menu into the prompt."""
-        entry = self._menu.entry
-        if entry is None:
-            return
-        self.prompt.put(self._completed(entry))
-        if not entry.text.endswith("/"):
-            self._menu.close()
-            self.prompt.menu_is_open = False
+    # What is said of it
 
     def refresh_hints(self) -> None:
         """Say anew what Enter does, and which keys there are."""
-        text = self.prompt.text
-        if self.start is not None and (not text.strip() or text.strip().isdecimal()):
-            line = self._meant(text.strip()) if text.strip() else ""
-            what = slash.will_do(line, self.session) if line and line != text.strip() else ""
-            self._say(what or f"1–{len(self.start.choices)} and enter, or just start typing")
-        else:
-            entry = self._menu.entry
-            line = entry.text if entry and entry.text.startswith("/") else text
-            name, rest = slash.split(line.strip())
-            waits = name == "ref" and bool(rest) and self._must_wait(rest)
-            self._say(slash.WAIT_TO_REFER if waits else self._not_open() or slash.will_do(line, self.session))
+        self.say(self._will_do())
         hints: tuple[Hint, ...] = WRITING if self.running is not None or self.pulling else TYPING
         if isinstance(self.focused, Exchange):
-            hints = READING
-        elif (entry := self._menu.entry) is not None:
-            self._menu.enter = self._enter(entry)
-            hints = tuple(replace(hint, does=self._menu.enter) if hint.key == "enter" else hint for hint in CHOOSING)
+            hints = ONE_OF_SEVERAL if len(self.focused.alternatives) > 1 else READING
+        elif (entry := self.menu.entry) is not None:
+            self.menu.enter = self.enter(entry)
+            hints = tuple(replace(hint, does=self.menu.enter) if hint.key == "enter" else hint for hint in CHOOSING)
         self.query_one(Footer).hints = hints
 
-    def _say(self, text: str) -> None:
-        self.query_one("#will-do", Text).show(text)
+    def _will_do(self) -> str:
+        from palaver.present import format_scores
 
-    # Answers
+        text = self.prompt.text
+        if self.searched is not None:
+            return f"earlier prompts with {safe_line(text)!r}" if text.strip() else "earlier prompts; type to find one"
+        if self.start is not None and (not text.strip() or text.strip().isdecimal()):
+            line = self.meant(text.strip()) if text.strip() else ""
+            what = slash.will_do(line, self.session) if line and line != text.strip() else ""
+            return what or f"1–{len(self.start.choices)} and enter, or just start typing"
+        entry = self.menu.entry
+        line = self.chosen_line(entry) if entry is not None else text
+        name, rest = slash.split(line.strip())
+        if name == "ref" and rest and self.must_wait(rest):
+            return slash.WAIT_TO_REFER
+        said = self._not_open() or slash.will_do(line, self.session)
+        if self.previewed is not None and self.previewed.reference == self.typed_reference()[1]:
+            said = f"#{self.previewed.turn_id}  {format_scores(self.previewed.scores)}  enter keeps this reference"
+        if self.editing is not None and not name:
+            said = f"in place of #{self.editing}, which stays · {said} · esc leaves it"
+        return said
+
+    def say(self, text: str) -> None:
+        """Put a sentence in the row above the prompt."""
+        self.query_one("#will-do", Text).show(text)
 
     def on_descendant_focus(self) -> None:
         self.refresh_hints()
@@ -268,38 +216,21 @@ class ChatScreen(OrderScreen):
     def _type_on(self, event: Exchange.Typed) -> None:
         self.prompt.add(event.text)
 
-    @on(Exchange.Copied)
-    def _copy(self, event: Exchange.Copied) -> None:
-        output = event.exchange.output
-        self.app.copy_to_clipboard(output)
-        again = f"; if paste is empty: palaver history show {event.exchange.turn_id}" if event.exchange.turn_id else ""
-        self.notify(f"sent {len(output)} characters to the terminal's clipboard{again}", markup=False)
-
-    @on(Exchange.ReferenceWanted)
-    def _begin_reference(self, event: Exchange.ReferenceWanted) -> None:
-        if event.exchange.turn_id is None:
-            is_running = self.running is not None and self.running.exchange is event.exchange
-            self._say(slash.WAIT_TO_REFER if is_running else "there is no answer here to score")
-        else:
-            self.prompt.focus()
-            self.prompt.put(f"/ref #{event.exchange.turn_id} ")
-
-    @on(Exchange.DetailsWanted)
-    def _details_wanted(self, event: Exchange.DetailsWanted) -> None:
-        self.show_details(event.exchange)
-
     # Keys
 
     def action_back(self) -> None:
         """Close the menu, else leave the answers, else stop what is written, else what is downloaded. Never quits."""
-        if self._menu.entry is not None:
-            self._menu.close()
-            self.prompt.menu_is_open = False
+        if self.searched is not None:
+            self.end_search()
+        elif self.menu.entry is not None:
+            self.close_menu()
             self.refresh_hints()
         elif self.focused is not self.prompt:
             self.prompt.focus()
         elif self.running is not None:
             self.stop()
+        elif self.prompt.is_lent:
+            self.end_edit()
         elif self.pulling:
             self.conversation.stop_pull()
 

@@ -1,35 +1,32 @@
-"""Shows what the conversation's threads tell: an answer that grows, its scores, a download, an error in its place."""
+"""Shows what the conversation's threads tell: an answer that grows, its scores, the conversation's other ways."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from textual import on
-from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
-from palaver_tui import messages, slash
-from palaver_tui.conversation import Conversation, OpenSession
+from palaver_tui import messages
+from palaver_tui.asking import Question
+from palaver_tui.conversation import OpenSession
+from palaver_tui.screens.talk import NOTHING_LOADED, TalkScreen, traceback_of
 from palaver_tui.widgets.exchange import LEGEND, Exchange
-from palaver_tui.widgets.header import Header
-from palaver_tui.widgets.prompt import Prompt
-from palaver_tui.widgets.start import Start
-from palaver_tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
-    from palaver.errors import PalaverError
     from palaver.metric import Span
     from palaver.model import ModelInfo
     from palaver.store import Turn
+    from palaver.window import ContextUse
 
 FLUSH_SECONDS = 0.1
 """Between two drawings of a growing answer."""
 NOTE_SECONDS = 0.5
 """Between two times said: each lays the screen out anew."""
-NOTHING_LOADED = "○ no model loaded"
 
 
 @dataclass(slots=True)
@@ -43,61 +40,49 @@ class Running:
     is_stopping: bool = False
     noted: float = 0.0
     """Seconds after the beginning when the time was last said."""
+    hidden: Sequence[Widget] = field(default_factory=tuple)
+    """What it takes the place of, if it comes to something."""
 
 
-class LiveScreen(Screen[None]):
-    """The half of the Chat screen that listens."""
+class LiveScreen(TalkScreen):
+    """The part of the Chat screen that asks and listens."""
 
     def __init__(self, open_session: OpenSession) -> None:
-        super().__init__()
-        self.conversation = Conversation(open_session, self.post_message)
+        super().__init__(open_session)
         self.running: Running | None = None
-        self.pulling = ""
-        """Name of the model that is being downloaded."""
-        self.fix = ""
-        """What tab puts into the prompt after a failure."""
-        self.returned = ""
-        """A line that came back refused: no menu opens over it, so that enter sends it again."""
-        self.early = ""
-        """A line that was sent before the session was open; it is taken when it is."""
-        self.start: Start | None = None
-        """What an empty chat offers, while it does."""
+        self.path: list[int] = []
+        """The turns of the conversation, first to last; the transcript shows the last of them."""
         self._asked: dict[int, Exchange] = {}
         self._turns: dict[int, Exchange] = {}
-        self._waiting = ""
-        """A question that a download must come before; it returns to the prompt when that is done."""
-        self._state = NOTHING_LOADED
         self._flushing: Timer | None = None
 
     def on_mount(self) -> None:
         self._flushing = self.set_interval(FLUSH_SECONDS, self._flush, pause=True)
-        self.call_after_refresh(self.conversation.open)
 
-    @property
-    def prompt(self) -> Prompt:
-        """Where the user types."""
-        return self.query_one(Prompt)
+    def show_context(self, use: ContextUse | None) -> None:
+        """How full the window is."""
 
-    @property
-    def transcript(self) -> Transcript:
-        """Where the answers are."""
-        return self.query_one(Transcript)
-
-    def refresh_hints(self) -> None:
-        """Say anew what Enter does and which keys there are."""
-
-    def take(self, line: str) -> None:
-        """Do what a line that was sent says."""
-
-    def ask(self, line: str, exchange: Exchange) -> None:
+    def ask(self, question: Question, exchange: Exchange) -> None:
         """Put the question to the model; what comes of it appears in `exchange`."""
         number = id(exchange)
         self._asked[number] = exchange
-        self.running = Running(exchange, time.monotonic())
+        self.running = Running(exchange, time.monotonic(), hidden=self._make_way(question))
         self.transcript.add(exchange)
-        self.conversation.ask(line, number)
+        self.conversation.ask(question, number)
         if self._flushing is not None:
             self._flushing.resume()
+
+    def _make_way(self, question: Question) -> Sequence[Widget]:
+        """Hide what another answer is to stand in the place of."""
+        if self.transcript.is_cut:  # the end is not on the screen: the new turn stands alone, the others are above
+            self.transcript.clear()
+            self.transcript.show_earlier(True)
+        if question.instead_of is None:
+            return ()
+        there = self._turns.get(question.instead_of)
+        if there is None or not there.is_attached:
+            there = next(iter(self.transcript.exchanges), None)
+        return self.transcript.hide_from(there) if there is not None else ()
 
     def stop(self) -> None:
         """End the running answer; what it has written stays."""
@@ -110,65 +95,11 @@ class LiveScreen(Screen[None]):
         """Forget the turns on the screen; history has them."""
         self.transcript.clear()
         self.start = None
+        self.path.clear()
         self._turns.clear()
-
-    def show_state(self, state: str = "") -> None:
-        """What is loaded, at the right of the first row; a download stands before it."""
-        self._state = state or self._state
-        self.query_one(Header).state = self._state
-
-    def show_error(self, typed: str, error: PalaverError) -> None:
-        """An error as an entry of its own, the text back in the prompt."""
-        from palaver_tui.screens.provenance import trouble
-
-        exchange = Exchange(typed, who="palaver")
-        self.transcript.add(exchange)
-        exchange.fail(trouble(error), output="", turn_id=None)
-        self.offer_again(typed, error)
-
-    def offer_again(self, typed: str, error: PalaverError) -> None:
-        """After a failure: tab brings what helps, and the text is in the prompt again unless a new one is there."""
-        self.fix = slash.slash_fix(error.fix)
-        if typed and not self.prompt.text:
-            self.returned = typed
-            self.prompt.put(typed)
-        if self.fix.startswith("/pull ") and not typed.startswith(("/pull", "/model")):
-            self._waiting = typed
-
-    def offer_start(self) -> None:
-        """What can be done at once, where no model with weights is on this machine."""
-        from palaver_tui.screens.words import first_choices, room_line
-
-        session = self.conversation.session
-        if session is None:
-            return
-        if choices := first_choices(session.registry):
-            self.start = Start(choices, room_line())
-            self.transcript.put(self.start)
-        else:
-            self.transcript.say("Ask anything. / shows the tasks, F1 the keys.")
-
-    def end_start(self) -> None:
-        """Take away what an empty chat offers."""
-        if self.start is not None:
-            self.start.remove()
-            self.start = None
+        self.show_context(None)
 
     # What the threads tell
-
-    @on(messages.Opened)
-    def _opened(self) -> None:
-        self.offer_start()
-        self.refresh_hints()
-        if self.early:
-            line, self.early = self.early, ""
-            self.take(line)
-
-    @on(messages.NotOpened)
-    def _not_opened(self, event: messages.NotOpened) -> None:
-        line, self.early = self.early, ""
-        self.show_error(line, event.error)
-        self.refresh_hints()
 
     @on(messages.Began)
     def _begin(self, event: messages.Began) -> None:
@@ -229,12 +160,21 @@ class LiveScreen(Screen[None]):
         if event.error is not None:
             output = turn.output if turn is not None else exchange.output
             exchange.fail(trouble(event.error), output=output, turn_id=turn.id if turn else None)
+            exchange.traceback = traceback_of(event.error)
             self.offer_again(exchange.said, event.error)
         elif turn is not None:
             exchange.finish(turn.output, turn_id=turn.id, speed=speed(turn))
+            exchange.stands_among(event.siblings)
             exchange.note(ending(turn))
             exchange.score(turn.scores, event.spans, event.baseline)
+            self._go_on(turn)
+            self.show_context(event.context)
         self.refresh_hints()
+
+    def _go_on(self, turn: Turn) -> None:
+        """The conversation's path leads to this turn now."""
+        before = self.path.index(turn.parent_id) + 1 if turn.parent_id in self.path else 0
+        self.path[before:] = [turn.id]
 
     def _settle(self, exchange: Exchange, *, is_failed: bool) -> None:
         """The answer is over: nothing runs."""
@@ -247,7 +187,14 @@ class LiveScreen(Screen[None]):
         running, self.running = self.running, None
         if self._flushing is not None:
             self._flushing.pause()
-        if running is None or running.model is None:
+        if running is None:
+            return
+        for one in running.hidden:  # a question that failed takes nobody's place
+            if is_failed:
+                one.display = True
+            else:
+                one.remove()
+        if running.model is None:
             return
         if self.conversation.is_ready(running.model) or not (is_failed or running.is_stopping):
             self.show_state(model_state(running.model, "●"))
@@ -280,35 +227,3 @@ class LiveScreen(Screen[None]):
         await self.transcript.add(exchange, settle=False)
         exchange.finish(turn.output, turn_id=turn.id)
         exchange.score(turn.scores, spans, None)
-
-    @on(messages.Loaded)
-    def _loaded(self, event: messages.Loaded) -> None:
-        from palaver_tui.screens.provenance import model_state
-
-        self.show_state(model_state(event.model, "●"))
-
-    @on(messages.Failed)
-    def _failed(self, event: messages.Failed) -> None:
-        if event.typed.startswith("/model"):
-            self.show_state(NOTHING_LOADED)
-        self.show_error(event.typed, event.error)
-
-    @on(messages.Pulled)
-    def _pulled(self, event: messages.Pulled) -> None:
-        from palaver_tui.screens.words import pull_state
-
-        self.query_one(Header).state = pull_state(event.name, event.progress)
-
-    @on(messages.PullEnded)
-    def _pull_ended(self, event: messages.PullEnded) -> None:
-        self.pulling = ""
-        self.show_state()
-        if event.error is not None:
-            self.show_error(f"/pull {event.name}", event.error)
-        else:
-            self.end_start()
-            self.transcript.say(f"{event.name} is on this machine: just ask.")
-            if self._waiting and not self.prompt.text:
-                self.prompt.put(self._waiting)
-            self._waiting = self.fix = ""
-        self.refresh_hints()

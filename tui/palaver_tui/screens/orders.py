@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.message import Message
 
-from palaver_tui import slash
+from palaver_tui import messages, slash
+from palaver_tui.asking import Question
 from palaver_tui.go import Go
-from palaver_tui.screens.live import LiveScreen
+from palaver_tui.screens.branches import BranchScreen
+from palaver_tui.turn_orders import TURN_ORDERS, TurnOrder, unload
 from palaver_tui.widgets.exchange import Exchange
 
 if TYPE_CHECKING:
     from palaver.session import Session
 
 
-class OrderScreen(LiveScreen):
+class OrderScreen(BranchScreen):
     """The part of the Chat screen that does what was typed."""
 
     class HelpWanted(Message):
@@ -24,11 +28,6 @@ class OrderScreen(LiveScreen):
 
     class QuitWanted(Message):
         """`/quit`."""
-
-    @property
-    def session(self) -> Session | None:
-        """None until the history is open."""
-        return self.conversation.session
 
     def take(self, line: str) -> None:
         """Do what a line that was sent says: a command of the chat's own, or a question."""
@@ -38,7 +37,11 @@ class OrderScreen(LiveScreen):
         else:
             if not line.startswith("/"):
                 self.end_start()
-            self.ask(line, Exchange(line, when=f"{datetime.now():%H:%M}"))
+            self.pose(Question(line))
+
+    def pose(self, question: Question) -> None:
+        """Put a question at the end of the transcript and ask it."""
+        self.ask(question, Exchange(question.line, when=f"{datetime.now():%H:%M}"))
 
     def _run_command(self, name: str, rest: str, line: str) -> None:
         """Do one of the chat's own commands."""
@@ -54,34 +57,62 @@ class OrderScreen(LiveScreen):
     def _run_in_session(self, session: Session, name: str, rest: str, line: str) -> None:
         if name in slash.PLACE_NAMES:
             self.post_message(Go(name, rest))
+        elif name in TURN_ORDERS or name in ("ref", "again"):
+            self._do_to_turn(session, name, rest, line)
+        elif self.conversation.is_busy and name in ("new", "resume", "unload"):
+            self._refuse(line, "An answer is still being written.", "esc stops it")
         elif name == "new":
-            self._begin_anew(session)
-        elif name == "ref":
-            self._refer(session, rest, line)
+            session.forget()
+            self.clear()
+            self.offer_start()
+        elif name == "resume":
+            self.resume(slash.referred(rest)[0])
         elif name == "model":
             self._choose_model(session, rest)
+        elif name == "unload":
+            self.conversation.do(lambda session: messages.Told(unload(session, rest)), typed=line)
         elif name == "pull":
             self._pull(session, rest, line)
         elif name == "demo":
             self.conversation.demo()
 
-    def _begin_anew(self, session: Session) -> None:
-        if self.conversation.is_busy:
-            self._refuse("/new", "An answer is still being written.", "esc stops it")
-        else:
-            session.forget()
-            self.clear()
-            self.offer_start()
-
-    def _refer(self, session: Session, rest: str, line: str) -> None:
+    def _do_to_turn(self, session: Session, name: str, rest: str, line: str) -> None:
         numbered, text = slash.referred(rest)
         turn_id = session.last_turn if numbered is None else numbered
         if turn_id is None:
-            self._refuse(line, "There is no answer to score yet.", "ask something first")
+            do = "score" if name == "ref" else name
+            self._refuse(line, f"There is no answer to {do} yet.", "ask something first")
+        elif name == "again":
+            self.repeat(turn_id)
+        elif name != "ref":
+            self.conversation.do(partial(_done, TURN_ORDERS[name], turn_id, text), typed=line)
         elif not text:
             self._refuse(line, "A reference is the answer you would have wanted.", "/ref TEXT, or /ref @FILE")
         else:
             self.conversation.refer(turn_id, text)
+
+    def repeat(self, turn_id: int) -> None:
+        """Ask for another answer in the place of a turn's."""
+        exchange = self._turns.get(turn_id)
+        if turn_id not in self.path and (exchange is None or exchange.output or not exchange.is_attached):
+            self._refuse(f"/again #{turn_id}", f"#{turn_id} is not of this conversation.", f"/resume #{turn_id}")
+        elif exchange is not None and turn_id not in self.path:  # it failed: nothing stands in its place
+            self.pose(Question(exchange.said))
+        else:
+            said = exchange.said if exchange is not None else f"#{turn_id}"
+            self.prompt.focus()
+            self.pose(Question(said, instead_of=turn_id, is_again=True))
+
+    @on(messages.Told)
+    def _told(self, event: messages.Told) -> None:
+        from palaver_tui.screens.provenance import judged
+
+        exchange = self._turns.get(event.turn.id) if event.turn is not None else None
+        if event.turn is not None and exchange is not None and exchange.is_attached:
+            exchange.judged(judged(event.turn))
+            self.notify(event.sentence, markup=False, timeout=2)
+        else:
+            self.transcript.say(f"{event.sentence}.")
 
     def _choose_model(self, session: Session, name: str) -> None:
         from palaver.errors import NeedsDownload, PalaverError
@@ -124,9 +155,22 @@ class OrderScreen(LiveScreen):
 
         self.show_error(line, UsageError(why, fix=do))
 
-    def show_details(self, exchange: Exchange | None) -> None:
-        """Show where an answer came from, or hide it again."""
-        from palaver_tui.screens.provenance import details
+    def show_details(self, exchange: Exchange | None, kind: str = "details") -> None:
+        """Show where an answer came from, or how it was scored; or hide it again."""
+        from palaver_tui.screens.provenance import details, score_facts
 
-        if exchange is not None and exchange.turn_id is not None and self.session is not None:
-            exchange.show_details(details(self.session.store.turn(exchange.turn_id)))
+        if exchange is None or self.session is None:
+            return
+        facts: list[tuple[str, str]] = []
+        if exchange.turn_id is not None:
+            turn = self.session.store.turn(exchange.turn_id)
+            facts = (
+                details(turn) if kind == "details" else score_facts(turn) or [("scores", "none; r gives a reference")]
+            )
+        if exchange.traceback and kind == "details":
+            facts.append(("traceback", exchange.traceback))
+        exchange.show_facts(kind, facts)
+
+
+def _done(order: TurnOrder, turn_id: int, text: str, session: Session) -> messages.Told:
+    return messages.Told(order(session, turn_id, text), session.store.turn(turn_id))

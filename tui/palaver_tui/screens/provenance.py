@@ -6,10 +6,11 @@ from datetime import datetime
 
 from palaver.errors import PalaverError
 from palaver.model import ModelInfo
-from palaver.present import format_seconds, format_size, format_value
+from palaver.present import format_score, format_seconds, format_size
 from palaver.store import Turn
 from palaver.terminal import clip, safe_line
 from palaver_tui.slash import slash_fix
+from palaver_tui.turn_orders import stars
 from palaver_tui.widgets.exchange import Trouble
 
 LONGEST_FIX = 70
@@ -34,16 +35,35 @@ def details(turn: Turn) -> list[tuple[str, str]]:
     found.append(("speed", _timing(turn)))
     found.append(("made by", f"palaver {turn.palaver_version} · plugin {turn.plugin} {turn.plugin_version}".strip()))
     found += [("reference", reference.text) for reference in turn.references]
-    found += [
-        (score.title, f"{format_value(score.metric, score.value)}   {score.signature or score.error}")
-        for score in turn.scores
-    ]
+    found += [(format_score(one), one.signature or one.error) for one in turn.scores]
     if turn.error:
         found.append(("error", turn.error))
     if turn.note:
         found.append(("note", turn.note))
+    if turn.tags:
+        found.append(("tags", ", ".join(turn.tags)))
     found.append(("again", f"palaver history show {turn.id}"))
     return [(label, text) for label, text in found if text]
+
+
+def score_facts(turn: Turn) -> list[tuple[str, str]]:
+    """How each number of a turn was computed, and against what."""
+    found = [(format_score(one), one.signature or one.error) for one in turn.scores]
+    found += [("reference", f"{one.text}   ({one.origin})") for one in turn.references]
+    return found
+
+
+def judged(turn: Turn) -> str:
+    """What people said of a turn: `★★★★☆ · idiom · note: too literal`."""
+    said = [stars(turn.rating)] if turn.rating else []
+    said += [", ".join(turn.tags)] if turn.tags else []
+    return " · ".join([*said, *([f"note: {turn.note}"] if turn.note else [])])
+
+
+def moment(when: float) -> str:
+    """`14:02` today, `27 Nov` before."""
+    there = datetime.fromtimestamp(when)
+    return f"{there:%H:%M}" if there.date() == datetime.now().date() else f"{there.day} {there:%b}"
 
 
 def speed(turn: Turn) -> str:
@@ -61,7 +81,9 @@ def ending(turn: Turn) -> str:
         return "stopped · the text so far is kept, and is not scored"
     if turn.status == "truncated":
         return f"cut off at {turn.config.max_new_tokens} tokens · -o max_new_tokens=N allows more"
-    return turn.note
+    if turn.status == "interrupted":
+        return "interrupted: Palaver ended meanwhile · the text so far is kept"
+    return ""
 
 
 def trouble(error: PalaverError) -> Trouble:

@@ -114,7 +114,7 @@ class Answer(Vertical):
 
     def freeze(self) -> None:
         """Show the answer as one plain text, which costs next to nothing to keep."""
-        self.show(plain(self._text))
+        self.show(plain(self._text if self._whole is None else self._whole))
 
     def _draw_tail(self) -> None:
         rest = (self._arriving + self._open).strip("\n")

@@ -1,4 +1,4 @@
-"""One turn in the transcript: what was said, what was answered, what it scored, and where it came from."""
+"""One turn in the transcript: what was said, what was answered, what it scored, and the keys that act on it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from palaver.metric import Score, Span
 from palaver.terminal import safe_line
 from palaver_tui.places import Keys
 from palaver_tui.widgets.answer import Answer
+from palaver_tui.widgets.facts import Facts
 from palaver_tui.widgets.scores import score_line
 from palaver_tui.widgets.text import Text, styled
 from palaver_tui.widgets.turn_detail import marked
@@ -25,6 +26,8 @@ LONGEST_SAID = 2_000
 """Characters of a question that are shown; the model reads all of them."""
 LEGEND = "bold underlined: 4 words or more in a row are in the reference · underlined: 2–3 · plain: 1 · dim: none"
 """What the marks mean; the same without colour."""
+PARTS = ("trouble", "scores", "legend", "note", "judged")
+"""What may stand below an answer, from top to bottom; each is made when there is something to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +45,44 @@ class Exchange(Vertical, can_focus=True):
 
     HELP_TITLE = "Answer"
     HELP_KEYS: ClassVar[Keys] = (
+        ("r", "give a reference, which scores it; /ref #N does the same"),
+        ("s", "how its scores were computed, or not"),
+        ("g", "generate another answer, with the next seed; both stay"),
+        ("e", "edit the question: the conversation forks, both ways stay"),
+        ("← →", "where there are several, the answer before or after: [2/3]"),
+        ("c", "compare it with another turn or model"),
+        ("1–5, 0", "rate it, and take the rating back"),
+        ("a or n", "note"),
+        ("t", "tag"),
+        ("+", "keep it as an example of a data set"),
         ("y", "copy it"),
-        ("r", "give a reference, which scores it"),
-        ("enter", "where it came from, or not"),
+        ("enter or p", "where it came from, or not"),
+        ("ctrl+t", "copy the command line that asks the same"),
         ("other letters", "go to the prompt"),
     )
     BINDINGS: ClassVar = [
-        Binding("y", "copy", "copy", show=False, id="answer.copy"),
-        Binding("r", "refer", "reference", show=False, id="answer.reference"),
-        Binding("enter", "details", "details", show=False, id="answer.details"),
+        Binding("r", "want('reference')", "reference", show=False, id="answer.reference"),
+        Binding("s", "want('scores')", "scores", show=False, id="answer.scores"),
+        Binding("g", "want('again')", "again", show=False, id="answer.again"),
+        Binding("e", "want('edit')", "edit", show=False, id="answer.edit"),
+        Binding("left", "want('before')", "answer before", show=False, id="answer.before"),
+        Binding("right", "want('after')", "answer after", show=False, id="answer.after"),
+        Binding("c", "want('compare')", "compare", show=False, id="answer.compare"),
+        *[Binding(str(n), f"want('rate {n}')", f"rate {n}", show=False, id=f"answer.rate{n}") for n in range(6)],
+        Binding("a,n", "want('note')", "note", show=False, id="answer.note"),
+        Binding("t", "want('tag')", "tag", show=False, id="answer.tag"),
+        Binding("plus", "want('keep')", "keep", show=False, id="answer.keep"),
+        Binding("y", "want('copy')", "copy", show=False, id="answer.copy"),
+        Binding("enter,p", "want('details')", "details", show=False, id="answer.details"),
     ]
 
     @dataclass
-    class Copied(Message):
-        """`y`: the answer is wanted elsewhere."""
+    class Wanted(Message):
+        """A key that acts on an answer."""
 
         exchange: Exchange
-
-    @dataclass
-    class ReferenceWanted(Message):
-        """`r`: a reference is about to be given."""
-
-        exchange: Exchange
+        what: str
+        """`reference`, `rate 4`, ..."""
 
     @dataclass
     class Typed(Message):
@@ -75,21 +94,23 @@ class Exchange(Vertical, can_focus=True):
         super().__init__(classes="exchange")
         self.said = said
         self.turn_id: int | None = None
+        self.alternatives: Sequence[int] = ()
+        """The turns in its place, itself among them, in the order they were made."""
+        self.traceback = ""
+        """Of a failure that is a mistake in a program."""
         self.is_frozen = False
-        self._when = when
+        self._when, self._who = when, who
         self._spans: Sequence[Span] = ()
+        self._scored: tuple[Sequence[Score], tuple[str, Sequence[Score]] | None] = ((), None)
         self._output = ""
-        self._is_fresh = False
+        self._is_fresh = self._is_preview = False
         self._answer = Answer()
         self._speaker = Text(safe_line(who), classes="who")
         self._speed = Text(classes="when")
-        self._note = Text(classes="note")
-        self._scores = Text(classes="scores")
-        self._legend = Text(LEGEND, classes="legend")
-        self._trouble = Text(classes="trouble")
-        self._details = Text(classes="details")
-        for part in (self._note, self._scores, self._legend, self._trouble, self._details):
-            part.display = False
+        self._body = Vertical(classes="body")
+        self._parts: dict[str, Text] = {}
+        self._facts: tuple[str, Facts] | None = None
+        self._is_composed = False
 
     def compose(self) -> ComposeResult:
         said = self.said if len(self.said) <= LONGEST_SAID else self.said[:LONGEST_SAID] + " …"
@@ -100,14 +121,14 @@ class Exchange(Vertical, can_focus=True):
                 yield Text(self._when, classes="when")
         with Horizontal(classes="row answered"):
             yield self._speaker
-            with Vertical(classes="body"):
+            with self._body:
                 yield self._answer
-                yield self._trouble
-                yield self._scores
-                yield self._legend
-                yield self._note
-                yield self._details
             yield self._speed
+
+    def on_mount(self) -> None:
+        self._is_composed = True
+        for name in PARTS:
+            self._place(name)
 
     @property
     def output(self) -> str:
@@ -121,7 +142,16 @@ class Exchange(Vertical, can_focus=True):
 
     def answered_by(self, who: str) -> None:
         """Name the model in the gutter."""
-        self._speaker.show(safe_line(who))
+        self._who = who
+        self.stands_among(self.alternatives)
+
+    def stands_among(self, alternatives: Sequence[int]) -> None:
+        """Say which of several answers in the same place this is: `[2/3]` below the model's name."""
+        self.alternatives = alternatives
+        place = ""
+        if len(alternatives) > 1 and self.turn_id in alternatives:
+            place = f"\n[{alternatives.index(self.turn_id) + 1}/{len(alternatives)}]"
+        self._speaker.show(styled(safe_line(self._who), (place, "$accent")))
 
     def feed(self, piece: str) -> None:
         """Append to the answer."""
@@ -129,8 +159,11 @@ class Exchange(Vertical, can_focus=True):
 
     def note(self, text: str) -> None:
         """What goes on, or went wrong a little: one muted line; empty removes it."""
-        self._note.display = bool(text)
-        self._note.show(text)
+        self._put("note", text)
+
+    def judged(self, text: str) -> None:
+        """What people said of it: rating, note, tags; one muted line."""
+        self._put("judged", text)
 
     def finish(self, output: str, *, turn_id: int | None, speed: str = "") -> None:
         """The whole answer is there."""
@@ -145,19 +178,34 @@ class Exchange(Vertical, can_focus=True):
         lines: list[str | tuple[str, str]] = [("! ", "bold $error"), (trouble.what, "$error")]
         lines += [f"\n  {trouble.do}"] if trouble.do else []
         lines += [(f"\n  {trouble.where}", "$muted")] if trouble.where else []
-        self._trouble.show(styled(*lines))
-        self._trouble.display = True
+        self._put("trouble", styled(*lines))
 
     def score(
-        self, scores: Sequence[Score], spans: Sequence[Span], baseline: tuple[str, Sequence[Score]] | None
-    ) -> None:
+        self, scores: Sequence[Score], spans: Sequence[Span], baseline: tuple[str, Sequence[Score]] | None, *,
+        is_fresh: bool = True,
+    ) -> None:  # fmt: skip
         """Write the numbers under the answer, and mark what it shares with the references."""
-        self._spans = spans
-        self._scores.show(score_line(scores, self.turn_id or 0, baseline))
-        self._scores.display = bool(scores)
+        self._spans, self._scored = spans, (scores, baseline)
+        self._is_preview = False
+        self._put("scores", score_line(scores, self.turn_id or 0, baseline) if scores else "")
         if spans:
-            self._is_fresh = True
-            self._mark()
+            self._is_fresh = is_fresh
+            if is_fresh or self.has_focus:
+                self._mark(self._spans)
+
+    def preview(self, scores: Sequence[Score], spans: Sequence[Span]) -> None:
+        """Numbers and marks against a reference that is still being typed."""
+        self._is_preview = True
+        typed = styled(("   while you type", "$muted"))
+        self._put("scores", score_line(scores, self.turn_id or 0) + typed)
+        self._mark(spans)
+
+    def end_preview(self) -> None:
+        """The reference was given, or not: the numbers in history are shown again."""
+        if self._is_preview:
+            scores, baseline = self._scored
+            self._unmark()
+            self.score(scores, self._spans, baseline, is_fresh=self._is_fresh)
 
     def settle(self) -> None:
         """The next turn begins: marks are shown only on focus from now on."""
@@ -171,45 +219,32 @@ class Exchange(Vertical, can_focus=True):
             self.is_frozen = True
             self._answer.freeze()
 
-    def show_details(self, details: Sequence[tuple[str, str]]) -> None:
-        """Show where the answer came from, or hide it again."""
-        if self._details.display:
-            self._details.display = False
-            return
-        width = max((len(label) for label, _ in details), default=0) + 2
-        lines = [styled((label.ljust(width), "$muted"), text) for label, text in details]
-        self._details.show(Content("\n").join(lines))
-        self._details.display = True
+    def show_facts(self, kind: str, facts: Sequence[tuple[str, str]]) -> None:
+        """Show labels and texts below the answer; what is shown already goes."""
+        shown, self._facts = self._facts, None
+        if shown is not None:
+            shown[1].remove()
+        if facts and (shown is None or shown[0] != kind):
+            self._facts = (kind, Facts(facts))
+            self._body.mount(self._facts[1])
 
-    @dataclass
-    class DetailsWanted(Message):
-        """Enter: where did this answer come from?"""
-
-        exchange: Exchange
-
-    def action_copy(self) -> None:
-        """Hand the answer to the clipboard."""
-        self.post_message(self.Copied(self))
-
-    def action_refer(self) -> None:
-        """Begin to give a reference."""
-        self.post_message(self.ReferenceWanted(self))
-
-    def action_details(self) -> None:
-        """Ask for the details."""
-        self.post_message(self.DetailsWanted(self))
+    def action_want(self, what: str) -> None:
+        """Hand up what is to be done with this turn."""
+        self.post_message(self.Wanted(self, what))
 
     def on_focus(self) -> None:
-        if self._spans:
-            self._mark()
+        if self._spans and not self._is_preview:
+            self._mark(self._spans)
 
     def on_blur(self) -> None:
-        self._legend.display = False
-        if self._spans and not self._is_fresh:
+        self._put("legend", "")
+        if self._spans and not self._is_fresh and not self._is_preview:
             self._unmark()
 
     def on_key(self, event: events.Key) -> None:
-        if event.is_printable and event.character and event.key not in ("y", "r", "question_mark"):
+        found = self.screen.active_bindings.get(event.key)
+        is_ours = found is not None and found.enabled
+        if event.is_printable and event.character and not is_ours:
             event.stop()
             self.post_message(self.Typed(event.character))
 
@@ -217,13 +252,37 @@ class Exchange(Vertical, can_focus=True):
         event.stop()
         self.post_message(self.Typed(event.text))
 
-    def _mark(self) -> None:
-        self._answer.show(marked(self._output, self._spans, self.turn_id or 0))
-        self._legend.display = self.has_focus
+    def _mark(self, spans: Sequence[Span]) -> None:
+        self._answer.show(marked(self._output, spans, self.turn_id or 0))
+        self._put("legend", LEGEND if self.has_focus else "")
 
     def _unmark(self) -> None:
-        self._legend.display = False
+        self._put("legend", "")
         if self.is_frozen:
             self._answer.freeze()
         else:
             self._answer.restore()
+
+    def _put(self, name: str, text: str | Content) -> None:
+        """Show a part below the answer; empty takes it away."""
+        part = self._parts.get(name)
+        is_empty = not (text if isinstance(text, str) else text.plain)
+        if part is None:
+            if is_empty:
+                return
+            part = self._parts[name] = Text(classes=name)
+            self._place(name)
+        part.display = not is_empty
+        part.show(text)
+
+    def _place(self, name: str) -> None:
+        """Mount a part where it belongs, once there is a place for it."""
+        part = self._parts.get(name)
+        if part is None or part.parent is not None or not self._is_composed:
+            return
+        below = [self._parts[one] for one in PARTS[PARTS.index(name) + 1 :] if one in self._parts]
+        below = [one for one in below if one.parent is not None]
+        if below or self._facts is not None:
+            self._body.mount(part, before=below[0] if below else self._facts[1])  # type: ignore[index]
+        else:
+            self._body.mount(part)

@@ -24,6 +24,8 @@ class Hint:
     does: str
     need: int
     """1 stays longest."""
+    binding: str = ""
+    """Id of the binding: where the user gave it another key, that one is shown."""
 
 
 class Footer(Widget):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import events
 from textual.app import RenderResult
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -19,6 +21,9 @@ ROWS = 6
 
 class Menu(Widget):
     """Entries, one of them chosen; hidden while there are none."""
+
+    class Picked(Message):
+        """An entry was chosen with the mouse."""
 
     DEFAULT_CSS = "Menu { height: auto; display: none; }"
 
@@ -53,6 +58,18 @@ class Menu(Widget):
         if self.entries:
             self.chosen = (self.chosen + step) % len(self.entries)
 
+    def on_click(self, event: events.Click) -> None:
+        """Choose the entry below the pointer."""
+        at = self._first + event.y
+        if event.y < ROWS and at < len(self.entries):
+            self.chosen = at
+            self.post_message(self.Picked())
+
+    @property
+    def _first(self) -> int:
+        """The first entry in view."""
+        return max(0, min(self.chosen - ROWS // 2, len(self.entries) - ROWS))
+
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
         return min(ROWS, len(self.entries)) + 1
 
@@ -62,8 +79,7 @@ class Menu(Widget):
         if entry is None:
             return Content("")
         width = self.size.width
-        first = max(0, min(self.chosen - ROWS // 2, len(self.entries) - ROWS))
-        shown = self.entries[first : first + ROWS]
+        shown = self.entries[self._first : self._first + ROWS]
         column = max(cells(one.text) for one in self.entries) + 2
         lines = [_line(one, one is entry, column, width) for one in shown]
         tail = f"{self.chosen + 1} of {len(self.entries)} · tab completes · enter {self.enter}s"
@@ -88,10 +104,11 @@ def _line(entry: Entry, is_chosen: bool, column: int, width: int) -> Content:
 def matching(entries: Sequence[Entry], typed: str) -> list[Entry]:
     """The entries whose letters hold the typed ones in order: the text itself, beginnings, middles, scattered."""
     wanted = typed.casefold()
+    inner = wanted.lstrip("/@-")
     found: list[tuple[int, int, Entry]] = []
     for index, entry in enumerate(entries):
         text = entry.text.casefold()
-        claims = (text == wanted.strip(), text.startswith(wanted), wanted[1:] in text, _scattered(wanted, text))
+        claims = (text == wanted.strip(), text.startswith(wanted), inner in text, _scattered(wanted, text))
         if True in claims:
             found.append((claims.index(True), index, entry))
     return [entry for _, _, entry in sorted(found, key=lambda one: one[:2])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,13 +30,18 @@ class Prompt(TextArea):
         ("↑ ↓", "on the first and last line: earlier prompts"),
         ("tab", "complete a command, model or file; after an error: what helps"),
         ("/ and @", "tasks and commands; files"),
-        ("!!", "the last question again"),
+        ("!!", "the last line again"),
+        ("ctrl+r", "search earlier prompts by what is typed; again takes the next"),
+        ("ctrl+o", "edit the text in $EDITOR"),
+        ("ctrl+t", "copy the command line of what would run"),
     )
     BINDINGS = [
         Binding("enter", "send", "send", show=False, id="prompt.send"),
         Binding("ctrl+j,shift+enter", "newline", "new line", show=False, id="prompt.newline"),
         Binding("tab", "complete", "complete", show=False, id="prompt.complete"),
         Binding("up", "older", "earlier prompt", show=False, id="prompt.older"),
+        Binding("ctrl+r", "search", "search earlier prompts", show=False, id="prompt.search"),
+        Binding("ctrl+o", "edit_outside", "edit in $EDITOR", show=False, id="prompt.editor"),
         Binding("down", "newer", "later prompt", show=False, id="prompt.newer"),
     ]
 
@@ -57,6 +63,12 @@ class Prompt(TextArea):
 
         step: int
 
+    class SearchWanted(Message):
+        """Earlier prompts are to be searched by what is typed."""
+
+    class EditorWanted(Message):
+        """The text is to be edited in $EDITOR."""
+
     @dataclass
     class PastedMuch(Message):
         """More was pasted than a prompt can show."""
@@ -74,12 +86,44 @@ class Prompt(TextArea):
         self._earlier: list[str] = []
         self._place = 0
         self._draft = ""
+        self._lent: str | None = None
+
+    @property
+    def is_lent(self) -> bool:
+        """A draft waits until what was put in its place is sent or taken away."""
+        return self._lent is not None
+
+    def lend(self, text: str) -> None:
+        """Put a text there for a while; the draft comes back by `take_back`."""
+        if self._lent is None:
+            self._lent = self.text
+        self.put(text)
+
+    def take_back(self) -> None:
+        """Empty the prompt, or put the draft back that it was lent from."""
+        draft, self._lent = self._lent or "", None
+        self.put(draft)
 
     def remember(self, text: str) -> None:
         """Make `text` the prompt that the up arrow brings back first."""
         if text.strip() and self._earlier[-1:] != [text]:
             self._earlier = [*self._earlier, text][-REMEMBERED:]
         self._place, self._draft = len(self._earlier), ""
+
+    @property
+    def earlier(self) -> list[str]:
+        """The prompts that can be called back, the oldest first."""
+        return self._earlier
+
+    def recall(self, texts: Sequence[str]) -> None:
+        """Prompts of earlier conversations, older than what was sent in this one."""
+        self._earlier = [*texts, *self._earlier][-REMEMBERED:]
+        self._place = len(self._earlier)
+
+    def matching(self, words: str) -> list[str]:
+        """Earlier prompts that hold all these words, the newest first."""
+        wanted = words.casefold().split()
+        return [one for one in dict.fromkeys(reversed(self._earlier)) if all(word in one.casefold() for word in wanted)]
 
     def put(self, text: str) -> None:
         """Replace the text, with the cursor at its end; one undo away."""
@@ -108,6 +152,14 @@ class Prompt(TextArea):
         """Ask for the completion of what is before the cursor."""
         self._held = []
         self.post_message(self.Completed(self.text))
+
+    def action_search(self) -> None:
+        """Search earlier prompts."""
+        self.post_message(self.SearchWanted())
+
+    def action_edit_outside(self) -> None:
+        """Edit the text in the user's own editor."""
+        self.post_message(self.EditorWanted())
 
     def action_older(self) -> None:
         """The line above; from the first one, the prompt before."""
