@@ -18,8 +18,8 @@ from textual.widgets import Input
 
 from palaver.errors import PalaverError, UsageError
 from palaver.plans import Wanted, make_plans
+from palaver_tui.completions import file_entries
 from palaver_tui.places import Keys
-from palaver_tui.slash import file_entries
 from palaver_tui.widgets.filter_box import Line
 from palaver_tui.widgets.footer import Footer, Hint
 from palaver_tui.widgets.header import Header
