@@ -16,7 +16,7 @@ from palaver.example import Example
 from palaver.executor import Inline
 from palaver.job import Asked, Executor, Job, Prediction
 from palaver.long import Listener, answer_in_parts
-from palaver.metric import Score
+from palaver.metric import Score, applicable, with_confidence
 from palaver.model import FinishReason, Generation, GenerationConfig, ModelInfo, Request
 from palaver.registry import Registry
 from palaver.runs import Report, metrics_of, plan_of, report, score_safely
@@ -249,8 +249,10 @@ class Evaluation:
                 status, error, output = "failed", str(_culprit(self.task, bug)), generation.text.strip()
         scores: tuple[Score, ...] = ()
         if status != "failed":
+            sure = with_confidence(example, generation.logprob, generation.scored_tokens, prepared.start.model_digest)
             chosen = metrics_of(self.registry, self.plan, bool(example.references))
-            scores = tuple(score_safely(self.registry, metric, output, example) for metric in chosen)
+            chosen = applicable(chosen, sure, named=bool(self.plan.metrics))
+            scores = tuple(score_safely(self.registry, metric, output, sure) for metric in chosen)
         start = replace(prepared.start, cached_from=given.turn_id if given else None)
         references = good_outputs(example)
         self._log.add(Answered(start, status, output, generation.text, generation, error, references, scores))

@@ -7,6 +7,7 @@ request gets exactly one prediction, and only the requests that ended a worker t
 from __future__ import annotations
 
 import itertools
+import math
 import queue
 import threading
 import time
@@ -126,6 +127,7 @@ def _stream(
     start = since = time.perf_counter()
     now = _Round([[] for _ in requests])
     tokens: dict[int, tuple[int | None, int | None]] = {}
+    logprobs: list[list[float]] = [[] for _ in requests]
     for delta in model.stream(requests, config, cancel):
         place = delta.request
         if place in now.done or not 0 <= place < len(requests):
@@ -133,6 +135,7 @@ def _stream(
         if delta.text:
             now.first.setdefault(place, time.perf_counter() - start)
             now.pieces[place].append(delta.text)
+        logprobs[place] += delta.logprobs
         before = tokens.get(place, (None, None))
         tokens[place] = (
             delta.prompt_tokens if delta.prompt_tokens is not None else before[0],
@@ -144,7 +147,9 @@ def _stream(
             error = (delta.error or "The model stopped with an error.") if reason == "error" else ""
             seconds = time.perf_counter() - since
             text = "".join(now.pieces[place])
-            yield place, Generation(text, reason, *tokens[place], now.first.get(place), seconds, error)
+            sure = math.fsum(logprobs[place]) if logprobs[place] else None
+            counts = (*tokens[place], now.first.get(place), seconds)
+            yield place, Generation(text, reason, *counts, error, sure, len(logprobs[place]))
             since = time.perf_counter()  # what the caller did with it is not the model's time
 
 

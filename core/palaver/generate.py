@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ def generate(
     reason: FinishReason | None = None
     error = ""
     prompt_tokens = output_tokens = None
+    logprobs: list[float] = []
     for delta in model.stream([request], config, cancel):
         if delta.text:
             first = first if first is not None else time.perf_counter() - start
@@ -36,8 +38,12 @@ def generate(
             on_text(delta.text)
         prompt_tokens = delta.prompt_tokens if delta.prompt_tokens is not None else prompt_tokens
         output_tokens = delta.output_tokens if delta.output_tokens is not None else output_tokens
+        logprobs += delta.logprobs
         reason, error = delta.finish_reason or reason, delta.error or error
     if reason is None:
         reason, error = "error", f"{model.info.name} stopped without finishing its answer."
     seconds = time.perf_counter() - start
-    return Generation("".join(pieces), reason, prompt_tokens, output_tokens, first, seconds, error)
+    logprob = math.fsum(logprobs) if logprobs else None
+    return Generation(
+        "".join(pieces), reason, prompt_tokens, output_tokens, first, seconds, error, logprob, len(logprobs)
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from palaver.example import Example
@@ -68,6 +68,23 @@ class Metric(Protocol):
     def corpus(self, stats: Sequence[float], n: int, signature: str) -> Score:
         """The corpus score of summed `stats` over `n` outputs whose `corpus_signature` was `signature`."""
         ...
+
+
+LOGPROB, SCORED_TOKENS, MODEL = "logprob", "scored_tokens", "model_digest"
+"""Keys of an example's metadata: how likely the model held its own answer, over how many tokens, and which model."""
+
+
+def with_confidence(example: Example, logprob: float | None, tokens: int, model: str) -> Example:
+    """The example as a metric sees it that measures by the model's own log-probabilities; unchanged without any."""
+    if logprob is None or not tokens:
+        return example
+    told = {LOGPROB: repr(logprob), SCORED_TOKENS: str(tokens), MODEL: model}
+    return replace(example, metadata={**example.metadata, **told})
+
+
+def applicable(metrics: Iterable[Metric], example: Example, *, named: bool) -> list[Metric]:
+    """Without those that need log-probabilities where there are none, unless they were asked for by name."""
+    return [one for one in metrics if named or LOGPROB in example.metadata or not getattr(one, "needs_logprobs", False)]
 
 
 @runtime_checkable

@@ -66,6 +66,8 @@ class Delta:
     """One sentence, with `finish_reason="error"`."""
     prompt_tokens: int | None = None
     output_tokens: int | None = None
+    logprobs: tuple[float, ...] = ()
+    """Natural logarithm of the probability of each token of this piece, where the model gives it, before sampling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ class Generation:
     """From the call to the first piece of text."""
     seconds: float = 0.0
     error: str = ""
+    logprob: float | None = None
+    """Sum of the natural logarithms of the tokens' probabilities; None where the model gives none."""
+    scored_tokens: int = 0
+    """How many tokens `logprob` sums over."""
 
 
 @dataclass(frozen=True, slots=True)

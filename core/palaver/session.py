@@ -13,7 +13,7 @@ from palaver.forks import Forks, asked, messages
 from palaver.generate import generate
 from palaver.journal import Journal
 from palaver.long import Listener, TaskRaised, answer_in_parts
-from palaver.metric import Metric, Score
+from palaver.metric import Metric, Score, applicable, with_confidence
 from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Request
 from palaver.registry import Registry
 from palaver.store import Said, Store, Turn, TurnStart
@@ -221,7 +221,10 @@ class Session:
         """What `output` would score as the answer of `turn`, against its references or the ones given; logs nothing."""
         texts = tuple(reference.text for reference in turn.references) if references is None else tuple(references)
         example = Example(turn.inputs, texts, str(turn.id), turn.language)
+        if output == turn.output:
+            example = with_confidence(example, turn.logprob, turn.scored_tokens, turn.model_digest)
         chosen = self.registry.metrics_for(turn.task, bool(texts), self.metrics)
+        chosen = applicable(chosen, example, named=bool(self.metrics))
         return [self._score(metric, output, example) for metric in chosen]
 
     def baseline(self, turn: Turn) -> tuple[str, list[Score]] | None:

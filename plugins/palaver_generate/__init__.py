@@ -12,7 +12,7 @@ class Generate(Task):
     """Write freely from an instruction or a beginning."""
 
     name = "generate"
-    metrics = ("rouge", "chrf", "length", "distinct1", "distinct2", "repetition")
+    metrics = ("rouge", "chrf", "length", "distinct1", "distinct2", "repetition", "perplexity")
     defaults = GenerationConfig(temperature=0.7, top_p=0.9)
     system: str = ""
     """What the model is told about its part before the text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
@@ -23,6 +24,8 @@ def body(request: Request, config: GenerationConfig) -> dict[str, object]:
         "top_k": config.top_k,
         "min_p": 0.0,  # llama.cpp's default of 0.05 is not what GenerationConfig says
         "seed": config.seed,
+        "logprobs": True,  # of the chosen token alone: less than a hundredth of the time, measured
+        "top_logprobs": 1,
         # A reused prompt is evaluated in other batches, which can turn a near tie of greedy decoding: a conversation
         # gains seconds by it, a scored example would lose that the same input gives the same output.
         "cache_prompt": request.task == "chat",
@@ -64,7 +67,7 @@ class Reader:
             text = cast(Mapping[str, str | None], choice.get("delta") or {}).get("content")
             if text:
                 self._output_tokens += 1
-                yield Delta(text, request=self._index)
+                yield Delta(text, request=self._index, logprobs=_logprobs(choice))
             if reason := choice.get("finish_reason"):
                 self._finish = "length" if reason == "length" else "stop"
 
@@ -82,6 +85,12 @@ class Reader:
             prompt_tokens=self._prompt_tokens,
             output_tokens=self._output_tokens,
         )
+
+
+def _logprobs(choice: Mapping[str, object]) -> tuple[float, ...]:
+    told = cast(Mapping[str, object], choice.get("logprobs") or {}).get("content")
+    found = [one.get("logprob") for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    return tuple(float(one) for one in found if isinstance(one, (int, float)) and math.isfinite(one))
 
 
 def _error(info: ModelInfo, error: Mapping[str, object]) -> ContextExceeded | ModelFailed:

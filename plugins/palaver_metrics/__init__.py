@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from palaver.hookspecs import hookimpl
 from palaver.metric import Metric
 from palaver_metrics.bleu import Bleu, ChrF, Ter
-from palaver_metrics.free import Distinct, Length, Repetition
+from palaver_metrics.free import Distinct, Length, Perplexity, Repetition
 from palaver_metrics.qa import ExactMatch, TokenF1
 from palaver_metrics.rouge import Rouge1, Rouge2, RougeL, RougeLsum
 from palaver_metrics.rougetext import Texts
@@ -27,4 +27,5 @@ def palaver_metrics() -> Iterable[Metric]:
         Distinct(2),
         Repetition(),
         Length(),
+        Perplexity(),
     ]

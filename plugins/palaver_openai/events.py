@@ -7,6 +7,7 @@ connection that just ends - becomes one sentence. Format: WHATWG HTML, 9.2 Serve
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -37,7 +38,7 @@ def read_events(lines: Iterable[str], index: int) -> Iterator[Delta]:
             said = choice.get("delta") if isinstance(choice, dict) else None
             text = said.get("content") if isinstance(said, dict) else None
             if isinstance(text, str) and text:
-                yield Delta(text, index)
+                yield Delta(text, index, logprobs=_logprobs(choice))
             reason = _reason(choice) or reason
     if reason is None:
         yield Delta(
@@ -88,6 +89,14 @@ def _json(event: str) -> dict[str, Any]:
     if not isinstance(chunk, dict):
         raise ModelFailed("The server sent an event that is no completion.")
     return chunk
+
+
+def _logprobs(choice: dict[str, Any]) -> tuple[float, ...]:
+    """What a server that gives log-probabilities by itself says of the tokens of this piece."""
+    told = choice.get("logprobs")
+    content = told.get("content") if isinstance(told, dict) else None
+    found = [one.get("logprob") for one in content if isinstance(one, dict)] if isinstance(content, list) else []
+    return tuple(float(one) for one in found if isinstance(one, (int, float)) and math.isfinite(one))
 
 
 def _reason(choice: dict[str, Any]) -> FinishReason | None:

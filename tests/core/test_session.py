@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -75,6 +76,20 @@ def test_a_translator_of_one_pair_says_its_languages_and_what_was_guessed(
     talk.ask(parse_line(line, talk.registry), on_start=started.append)
     assert started[0].languages == languages
     assert model.asked[0].example.source_language == source
+
+
+def test_how_likely_the_model_held_its_answer_is_kept_and_becomes_its_perplexity(store: Store) -> None:
+    def script(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        yield Delta("Bread", logprobs=(math.log(1 / 2),))
+        yield Delta(" rises", logprobs=(math.log(1 / 8),))
+        yield Delta(finish_reason="stop", output_tokens=3)
+
+    turn = ask(session(store, Scripted(script)), "/generate Write").turn
+    assert (turn.logprob, turn.scored_tokens) == (pytest.approx(-4 * math.log(2)), 2)
+    assert {one.metric: one.value for one in turn.scores}["perplexity"] == pytest.approx(4.0)
+    silent = ask(session(store, Scripted(says("Bread rises"))), "/generate Write").turn
+    assert (silent.logprob, silent.scored_tokens) == (None, 0)
+    assert "perplexity" not in {one.metric for one in silent.scores}
 
 
 def test_a_chat_remembers_and_a_new_one_does_not(store: Store) -> None:

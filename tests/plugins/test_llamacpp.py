@@ -58,6 +58,7 @@ def test_an_answer_is_streamed_with_its_counts(model: IsolatedModel) -> None:
     pieces = [delta for delta in deltas if delta.text]
     last = deltas[-1]
     assert len(pieces) > 3
+    assert all(len(piece.logprobs) == 1 and piece.logprobs[0] <= 0 for piece in pieces)
     assert last.finish_reason == "stop"
     assert (
         last.prompt_tokens is not None and last.prompt_tokens > 3

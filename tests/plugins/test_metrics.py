@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
 import pytest
 from tests.plugins.metric_texts import SCRIPTS, example
 
-from palaver.metric import Metric
+from palaver.example import Example
+from palaver.metric import Metric, with_confidence
 from palaver_metrics import palaver_metrics
 from palaver_metrics.qa import AnswerMetric, ExactMatch, TokenF1, squad_tokens
 
@@ -18,7 +20,7 @@ WITH_REFERENCES = [metric for metric in METRICS.values() if metric.needs_referen
 
 def test_the_plugin_offers_these_metrics_in_these_families() -> None:
     families = {metric.name: getattr(metric, "family", "") for metric in METRICS.values()}
-    own_names = ("bleu", "chrf", "ter", "distinct1", "distinct2", "repetition", "length")
+    own_names = ("bleu", "chrf", "ter", "distinct1", "distinct2", "repetition", "length", "perplexity")
     assert families == {
         **{name: name for name in own_names},
         **dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), "rouge"),
@@ -26,7 +28,7 @@ def test_the_plugin_offers_these_metrics_in_these_families() -> None:
         **dict.fromkeys(("em", "f1"), "qa"),
     }
     stemmed = "R-1 stem, R-2 stem, R-L stem, R-Lsum stem"
-    titles = f"BLEU, chrF, TER, R-1, R-2, R-L, R-Lsum, {stemmed}, EM, F1, dist-1, dist-2, rep, words"
+    titles = f"BLEU, chrF, TER, R-1, R-2, R-L, R-Lsum, {stemmed}, EM, F1, dist-1, dist-2, rep, words, PPL"
     assert ", ".join(metric.title for metric in METRICS.values()) == titles
     assert all(isinstance(metric, Metric) for metric in METRICS.values())
 
@@ -159,3 +161,18 @@ def test_numbers_without_a_reference(name: str, output: str, expected: float | N
     score = METRICS[name].score(output, example())
     assert score.value == (None if expected is None else pytest.approx(expected))
     assert bool(score.error) == (expected is None)
+
+
+def test_perplexity_is_what_the_models_own_probabilities_say() -> None:
+    """Four tokens of probability 1/2 and four of 1/8: the mean is 2 bits a token, a perplexity of 4."""
+    logprob = 4 * math.log(1 / 2) + 4 * math.log(1 / 8)
+    sure = with_confidence(Example({"text": "Go on."}), logprob, 8, "sha256abcdef")
+    score = METRICS["perplexity"].score("whatever was said", sure)
+    assert score.value == pytest.approx(4.0)
+    assert score.stats == (logprob, 8.0)
+    assert "model:sha256abcdef" in score.signature
+    # Beside an answer of 2 tokens that were certain: 16 bits over 10 tokens.
+    both = METRICS["perplexity"].corpus((logprob + 0.0, 10.0), 2, score.corpus_signature)
+    assert both.value == pytest.approx(2**1.6)
+    unsure = METRICS["perplexity"].score("whatever was said", Example({"text": "Go on."}))
+    assert (unsure.value, unsure.error) == (None, "the model gives no log-probabilities")

@@ -62,6 +62,7 @@ def command(program: Program, words: tuple[str, ...], metrics: tuple[str, ...], 
 
 def _rescore(program: Program, store: Store, query: Filter, names: tuple[str, ...], tally: Tally) -> int:
     from palaver.example import Example
+    from palaver.metric import applicable, with_confidence
     from palaver.runs import score_safely
 
     group: list[tuple[int, list[Score]]] = []
@@ -71,7 +72,8 @@ def _rescore(program: Program, store: Store, query: Filter, names: tuple[str, ..
             continue
         texts = tuple(one.text for one in turn.references)
         example = Example(turn.inputs, texts, str(turn.id), turn.language)
-        chosen = program.registry.metrics_for(turn.task, bool(texts), names)
+        example = with_confidence(example, turn.logprob, turn.scored_tokens, turn.model_digest)
+        chosen = applicable(program.registry.metrics_for(turn.task, bool(texts), names), example, named=bool(names))
         scores = [score_safely(program.registry, metric, turn.output, example) for metric in chosen]
         tally.add((f"{turn.id:012}", 0), turn.status, scores)
         group.append((turn.id, scores))

@@ -136,6 +136,8 @@ def _add_answer(connection: Connection, answer: Answered, owner: process.Owner, 
         "output_tokens": generation.output_tokens,
         "first_token_seconds": finite(generation.first_token_seconds),
         "seconds": finite(generation.seconds),
+        "logprob": finite(generation.logprob),
+        "scored_tokens": generation.scored_tokens,
         "reference_text": "\n".join(references),
         "reference_set": named,
     }
@@ -174,8 +176,8 @@ def given(connection: Connection, key: str, digest: str) -> Given | None:
     """The newest whole answer that these weights gave to this request, however it was asked."""
     row = connection.execute(
         "SELECT id, output, coalesce(raw, output) AS raw, finish_reason, prompt_tokens, output_tokens, "
-        "first_token_seconds, seconds, cached_from FROM turns WHERE request_key = ? AND model_digest = ? "
-        "AND status IN ('complete', 'truncated') ORDER BY id DESC LIMIT 1",
+        "first_token_seconds, seconds, logprob, scored_tokens, cached_from FROM turns WHERE request_key = ? "
+        "AND model_digest = ? AND status IN ('complete', 'truncated') ORDER BY id DESC LIMIT 1",
         (key, digest),
     ).fetchone()
     if row is None:
@@ -187,6 +189,9 @@ def given(connection: Connection, key: str, digest: str) -> Given | None:
         row["output_tokens"],
         row["first_token_seconds"],
         row["seconds"] or 0.0,
+        "",
+        row["logprob"],
+        row["scored_tokens"],
     )
     return Given(row["cached_from"] or row["id"], row["output"], generation)
 

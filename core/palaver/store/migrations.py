@@ -17,7 +17,7 @@ from palaver.store.sqlite import Connection, Error, connect, connect_read_only, 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-VERSION = 4
+VERSION = 5
 """What `user_version` says of a file that is up to date."""
 
 APPLICATION_ID = 0x50414C56
@@ -48,7 +48,13 @@ def m004_vote(db: Database) -> None:
         db.execute(statement)
 
 
-MIGRATIONS = (m001_record_turns, m002_search_text, m003_evaluate, m004_vote)
+def m005_weigh_tokens(db: Database) -> None:
+    """How likely a model held its own answer: free text has a number, perplexity, that needs no reference."""
+    db.execute("ALTER TABLE turns ADD COLUMN logprob REAL")
+    db.execute("ALTER TABLE turns ADD COLUMN scored_tokens INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS = (m001_record_turns, m002_search_text, m003_evaluate, m004_vote, m005_weigh_tokens)
 
 # The small columns come first: a row is read from the front, and what a list shows must not lie behind a long text.
 _RECORD_TURNS = (

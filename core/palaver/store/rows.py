@@ -108,6 +108,10 @@ class Turn:
     example_id: str | None = None
     epoch: int = 0
     cached_from: int | None = None
+    logprob: float | None = None
+    """Sum of the natural logarithms of its tokens' probabilities, where the model gives them."""
+    scored_tokens: int = 0
+    """How many tokens that sums over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def finish_turn(
     changed = connection.execute(
         "UPDATE turns SET output = ?, raw = ?, status = ?, finish_reason = ?, error = ?, prompt_tokens = ?, "
         "output_tokens = ?, first_token_seconds = ?, seconds = ?, touched = ?, "
-        "model_digest = iif(?11 = '', model_digest, ?11) WHERE id = ?12",
+        "model_digest = iif(?11 = '', model_digest, ?11), logprob = ?12, scored_tokens = ?13 WHERE id = ?14",
         (
             output,
             None if raw == output else raw,  # most answers are what the model said
@@ -121,6 +121,8 @@ def finish_turn(
             finite(generation.seconds),
             time.time(),
             clean(model_digest),
+            finite(generation.logprob),
+            generation.scored_tokens,
             turn_id,
         ),
     ).rowcount

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from palaver.example import Example
-from palaver.metric import Metric, Score
+from palaver.metric import Metric, Score, with_confidence
 from palaver.testing.check import Check, claim
 from palaver.testing.hostile import HOSTILE, SCRIPTS
 
@@ -27,7 +27,8 @@ def check_metric(metric: Metric) -> Iterator[Check]:
 
 
 def _score(metric: Metric, output: str, *references: str) -> Score:
-    return metric.score(output, Example({"text": SCRIPTS["Latin"]}, references))
+    example = Example({"text": SCRIPTS["Latin"]}, references)
+    return metric.score(output, with_confidence(example, -4.0, 8, "a model"))
 
 
 def _anonymous(metric: Metric) -> Iterator[str]:
