@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from palaver.executor import answer_batch
     from palaver.hookspecs import API, hookimpl
     from palaver.job import Asked, Executor, ExecutorKind, Job, Prediction
+    from palaver.languages import guess_language, stop_words
     from palaver.metric import Metric, Score, Span
     from palaver.model import (
         Backend,
@@ -51,6 +52,7 @@ _HOME = {
     "palaver.executor": ("answer_batch",),
     "palaver.hookspecs": ("API", "hookimpl"),
     "palaver.job": ("Asked", "Executor", "ExecutorKind", "Job", "Prediction"),
+    "palaver.languages": ("guess_language", "stop_words"),
     "palaver.metric": ("Metric", "Score", "Span"),
     "palaver.model": (
         "Backend", "Delta", "FinishReason", "Generation", "GenerationConfig", "Message", "Model", "ModelFile",
@@ -99,10 +101,12 @@ __all__ = [
     "UsageError",
     "__version__",
     "answer_batch",
+    "guess_language",
     "hookimpl",
     "safe_line",
     "safe_text",
     "split_text",
+    "stop_words",
     "task",
 ]
 

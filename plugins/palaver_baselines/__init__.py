@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from palaver import Backend, Delta, GenerationConfig, ModelFailed, ModelInfo, Request, hookimpl
-from palaver_baselines.extract import bm25_sentence, copy, lead3, lexrank, text_of
+from palaver_baselines.extract import bm25_sentence, copy, lead3, lexrank, luhn, text_of
 from palaver_baselines.ngram import NgramModel
 
 VERSION = "1"
@@ -15,6 +15,7 @@ VERSION = "1"
 
 BASELINES: dict[str, tuple[Callable[[Request], str] | None, tuple[str, ...], str]] = {
     "lead-3": (lead3, ("summarize",), "the first sentences of the text"),
+    "luhn": (luhn, ("summarize",), "the sentences with the densest run of what the text repeats"),
     "lexrank": (lexrank, ("summarize",), "the most central sentences of the text"),
     "bm25": (bm25_sentence, ("qa",), "the sentence nearest to the question"),
     "copy": (copy, ("summarize", "translate", "generate"), "the input as it is"),

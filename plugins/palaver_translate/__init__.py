@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from palaver import Example, Request, Task
+from palaver import Example, Request, Task, guess_language
 
 # ISO 639-1 codes that people type; the metric chooses its tokenizer by them.
 LANGUAGES = {
@@ -53,8 +53,6 @@ class Translate(Task):
     def prepare(self, example: Example) -> Example:
         if known := self.source or example.source_language:
             return replace(example, language=self.target, source_language=known)
-        from palaver_translate.guess import guess_language
-
         found = guess_language(example.inputs.get("text", ""))
         metadata = {**example.metadata, "guessed": "source_language"} if found else example.metadata
         return replace(example, language=self.target, source_language=found, metadata=metadata)

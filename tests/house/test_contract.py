@@ -44,10 +44,12 @@ PUBLIC = [
     "UsageError",
     "__version__",
     "answer_batch",
+    "guess_language",
     "hookimpl",
     "safe_line",
     "safe_text",
     "split_text",
+    "stop_words",
     "task",
 ]
 HOOKS = {

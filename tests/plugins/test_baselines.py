@@ -9,7 +9,7 @@ import pytest
 
 from palaver import Delta, Example, GenerationConfig, Request
 from palaver_baselines import BASELINES, Baselines, palaver_models
-from palaver_baselines.extract import bm25_sentence, central, copy, lead3, lexrank
+from palaver_baselines.extract import bm25_sentence, central, copy, lead3, lexrank, luhn
 from palaver_baselines.ngram import NgramModel
 from palaver_baselines.sentences import sentences, words
 
@@ -51,9 +51,18 @@ def test_lexrank_prefers_the_sentence_that_the_others_are_about() -> None:
     assert lexrank(one) == "Cats chase mice."
 
 
+def test_luhn_takes_the_sentence_that_is_densest_in_what_the_text_repeats() -> None:
+    # Repeated and no stop words: ferries, harbour, storm. "the" and "in" are said more often, but are stop words.
+    text = "The storm was in the west. The ferries left the harbour in the storm. The ferries came back to the harbour."
+    one = Request((), example=Example({"text": text}), options={"length": 1})
+    # Weights: 1; storm, harbour and ferries in a run of 7 words, 9/7; ferries and harbour in a run of 6, 4/6.
+    assert luhn(one) == "The ferries left the harbour in the storm."
+
+
 @pytest.mark.parametrize("text", ["", "One sentence.", "Same. Same. Same.", "?! ..."])
-def test_lexrank_takes_any_text(text: str) -> None:
+def test_lexrank_and_luhn_take_any_text(text: str) -> None:
     assert isinstance(lexrank(request(text=text)), str)
+    assert isinstance(luhn(request(text=text)), str)
 
 
 def test_bm25_finds_the_sentence_that_shares_the_rare_words_of_the_question() -> None:
