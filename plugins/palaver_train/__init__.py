@@ -1,0 +1,27 @@
+"""Train language models, autoencoders and sequence-to-sequence models on your own text, and use what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from palaver import Backend, hookimpl
+
+if TYPE_CHECKING:
+    import click
+
+
+@hookimpl
+def palaver_backends() -> Iterable[Backend]:
+    """The backend `trained`: folders that `palaver train` has written."""
+    from palaver_train.backend import Trained
+
+    return [Trained()]
+
+
+@hookimpl
+def palaver_commands(group: click.Group) -> None:
+    """Add `palaver train`."""
+    from palaver_train.commands import add_to
+
+    add_to(group)
