@@ -17,8 +17,9 @@ from typing import Protocol, cast
 PREFILL_BATCH = 64
 """Prompt tokens between two chances to cancel: about 0.2 s of a small model. 2,048 were a tenth faster, measured."""
 
-PROMPT_CACHE_MB = 256
-"""Memory for prompts of conversations that one may return to; llama.cpp's own default is 8 GB."""
+MOST_PROMPT_CACHE, LEAST_PROMPT_CACHE = 256 * 2**20, 32 * 2**20
+"""Bytes for prompts of conversations that one may return to, a third of the weights between these two; llama.cpp's own
+default is 8 GB."""
 
 Chunk = Mapping[str, object]
 
@@ -71,7 +72,8 @@ def serve(
     params.flash_attn_type = llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads()
     params.n_threads_http = 1
-    params.cache_ram_mib = PROMPT_CACHE_MB if slots == 1 else 0
+    kept = min(MOST_PROMPT_CACHE, max(LEAST_PROMPT_CACHE, path.stat().st_size // 3))
+    params.cache_ram_mib = kept // 2**20 if slots == 1 else 0
     params.use_jinja = True
     params.warmup = False
     params.fit_params = False  # the context is chosen above

@@ -381,6 +381,16 @@ def test_opening_an_up_to_date_history_imports_no_migration_tool(store: Store) -
     assert out.stdout.strip() == "[]"
 
 
+def test_even_a_new_history_loads_no_numbers_library(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib; from palaver.store import Store; Store.open(pathlib.Path(sys.argv[1])).close(); "
+        "print([m for m in ('numpy', 'pandas') if m in sys.modules]); import numpy"
+    )
+    new = tmp_path / "history.db"
+    out = subprocess.run([sys.executable, "-c", script, new], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"  # and afterwards it can be imported as ever
+
+
 def file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -6,7 +6,10 @@ number of entries it has lived through.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -296,7 +299,9 @@ def _recognise(connection: Connection, path: Path) -> int:
 
 def apply(connection: Connection, *, stop_before: str | None = None) -> None:
     """Live through the entries that `connection`'s file has not seen, inside the caller's transaction."""
-    from sqlite_utils import Database, Migrations  # 100 ms and numpy where installed: paid on the first run only
+    # sqlite-utils would load them for their types alone: 80 MB in a chat that needs none of it.
+    with _unseen("numpy", "pandas"):
+        from sqlite_utils import Database, Migrations  # paid on the first run only
 
     diary = Migrations("palaver")
     for migration in MIGRATIONS:
@@ -307,6 +312,18 @@ def apply(connection: Connection, *, stop_before: str | None = None) -> None:
     done = len(diary.applied(database))
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={done}")
+
+
+@contextlib.contextmanager
+def _unseen(*modules: str) -> Iterator[None]:
+    """While this lasts, importing one of these that is not loaded yet fails as if it were not installed."""
+    hidden = [one for one in modules if one not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is how the import system says "not there"
+    try:
+        yield
+    finally:
+        for one in hidden:
+            del sys.modules[one]
 
 
 def back_up(path: Path, target: Path) -> Path:
