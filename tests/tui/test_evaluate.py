@@ -20,6 +20,7 @@ from palaver.model import Delta, GenerationConfig, Request
 from palaver.runs import report
 from palaver.session import Session
 from palaver.store import Store
+from palaver_tui.screens.compare_runs import CompareRunsScreen
 from palaver_tui.screens.evaluate import EvaluateScreen
 from palaver_tui.screens.evaluate_form import EvaluateForm
 from palaver_tui.widgets.footer import Footer, footer_line
@@ -243,7 +244,9 @@ async def test_enter_shows_the_examples_of_the_chosen_model_and_c_compares(tmp_p
         assert isinstance(app, HistoryApp)
         assert len({words for place, words in app.gone if place == "History"}) == 2
         assert {words for place, words in app.gone if place == "History"} == {"run:1", "run:2"}
-        assert app.gone[-1] == ("Compare", "1 2")
+        assert isinstance(app.screen, CompareRunsScreen)
+        await press(there.pilot, "escape")
+        assert isinstance(app.screen, EvaluateScreen)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -29,6 +29,13 @@ class Place:
 
 PLACES = (
     Place("Chat", "c", "the conversation"),
+    Place(
+        "Compare",
+        "o",
+        "one question, several models",
+        "palaver_tui.screens.compare:CompareScreen",
+        "[MODEL... | #TURN... | RUN RUN]",
+    ),
     Place("History", "h", "every turn so far", "palaver_tui.screens.history:HistoryScreen"),
     Place(
         "Evaluate",

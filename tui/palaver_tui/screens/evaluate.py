@@ -97,7 +97,7 @@ class EvaluateScreen(PlaceScreen):
             one.close()
 
     def on_resize(self) -> None:
-        self._draw()
+        self.call_after_refresh(self._draw)  # when the classes for this size are set
 
     def arrive(self, words: str) -> None:
         """Open the runs of these numbers, or begin with what was typed: a task, a data set, models."""
@@ -302,7 +302,9 @@ class EvaluateScreen(PlaceScreen):
         if len(runs) != 2:
             self._say("comparing takes two runs: mark them with x" if self._view is None else "there is only one run")
         else:
-            self.post_message(Go("Compare", " ".join(map(str, runs))))
+            from palaver_tui.screens.compare_runs import CompareRunsScreen
+
+            self.app.push_screen(CompareRunsScreen(self._session, (runs[0], runs[1])))
 
     def action_examples(self) -> None:
         """Show the answers of the chosen model in History."""
