@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from palaver.named import NamedDataset
     from palaver.passages import split_text
+    from palaver.screen import Desk, ScreenKind
     from palaver.task import Chat, Task, task
     from palaver.terminal import safe_line, safe_text
 
@@ -60,6 +61,7 @@ _HOME = {
     ),
     "palaver.named": ("NamedDataset",),
     "palaver.passages": ("split_text",),
+    "palaver.screen": ("Desk", "ScreenKind"),
     "palaver.task": ("Chat", "Task", "task"),
     "palaver.terminal": ("safe_line", "safe_text"),
 }  # fmt: skip
@@ -73,6 +75,7 @@ __all__ = [
     "Chat",
     "ContextExceeded",
     "Delta",
+    "Desk",
     "Example",
     "Executor",
     "ExecutorKind",
@@ -95,6 +98,7 @@ __all__ = [
     "Prediction",
     "Request",
     "Score",
+    "ScreenKind",
     "Span",
     "StoreError",
     "Task",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from palaver.metric import Metric
     from palaver.model import Backend, ModelInfo
     from palaver.named import NamedDataset
+    from palaver.screen import ScreenKind
     from palaver.task import Task
 
 API = 1
@@ -79,6 +80,15 @@ def palaver_executors() -> Iterable[ExecutorKind]:
     """Places where an evaluation's requests can be answered: `palaver eval --on NAME[:ARGUMENT]`.
 
     Called once, when an evaluation names a place. `inline` and `local` are there without a plugin.
+    """
+    return ()
+
+
+@hookspec
+def palaver_screens() -> Iterable[ScreenKind]:
+    """Screens of the terminal UI, reached by ctrl+g and the command palette. Nothing is drawn or imported here.
+
+    Called once, when the terminal UI first shows what can be gone to. `open` makes the screen at its first visit.
     """
     return ()
 

@@ -16,6 +16,7 @@ from palaver.metric import Metric
 from palaver.model import Backend, Examines, GenerationConfig, Model, ModelInfo
 from palaver.named import GuardedDataset, NamedDataset
 from palaver.plugins import Plugin, Plugins, describe
+from palaver.screen import ScreenKind
 from palaver.task import Chat, Task
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Registry:
         self._metrics: dict[str, Metric] = {}
         self._datasets: dict[str, tuple[NamedDataset, Plugin]] | None = None
         self._executors: dict[str, tuple[ExecutorKind, Plugin | None]] | None = None
+        self._screens: dict[str, tuple[ScreenKind, Plugin]] | None = None
         self._origins: dict[str, tuple[str, str]] = {}
         self._running: dict[str, Model] = {}
 
@@ -210,7 +212,7 @@ class Registry:
         chosen = [metric for name in names for metric in self._family(name)]
         return [metric for metric in chosen if metric.needs_references == with_references]
 
-    # Data sets and executors, asked for by few commands and only then
+    # Data sets, executors and screens, asked for by few commands and only then
 
     def datasets(self) -> Mapping[str, tuple[NamedDataset, Plugin]]:
         """The data sets that plugins have, each with its plugin."""
@@ -228,6 +230,16 @@ class Registry:
             return None
         found, _ = self.datasets()[name]
         return GuardedDataset(found, name, lambda bug: self.plugins.blame(found, bug))
+
+    def screens(self) -> Mapping[str, tuple[ScreenKind, Plugin]]:
+        """The screens that plugins have, each with its plugin."""
+        self._load()
+        if self._screens is None:
+            self._screens = {}
+            for plugin, screens in self.plugins.call("palaver_screens"):
+                for one in screens:
+                    self._screens[self._free(one.name, plugin, self._screens)] = (one, plugin)
+        return self._screens
 
     def executors(self) -> Mapping[str, tuple[ExecutorKind, Plugin | None]]:
         """Where evaluations can be answered, each with its plugin: `inline`, `local`, and what plugins add."""

@@ -16,6 +16,7 @@ PUBLIC = [
     "Chat",
     "ContextExceeded",
     "Delta",
+    "Desk",
     "Example",
     "Executor",
     "ExecutorKind",
@@ -38,6 +39,7 @@ PUBLIC = [
     "Prediction",
     "Request",
     "Score",
+    "ScreenKind",
     "Span",
     "StoreError",
     "Task",
@@ -59,6 +61,7 @@ HOOKS = {
     "palaver_executors": "() -> 'Iterable[ExecutorKind]'",
     "palaver_metrics": "() -> 'Iterable[Metric]'",
     "palaver_models": "() -> 'Iterable[ModelInfo]'",
+    "palaver_screens": "() -> 'Iterable[ScreenKind]'",
     "palaver_tasks": "() -> 'Iterable[type[Task]]'",
 }
 

@@ -18,14 +18,16 @@ from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.worker import WorkerFailed
 
 from palaver_tui import slash, tty
 from palaver_tui.commands import PaletteCommands
 from palaver_tui.conversation import OpenSession
 from palaver_tui.entries import PaletteCommand
+from palaver_tui.foreign import Foreign, SessionDesk, drop_styles, running_node, told
 from palaver_tui.go import Go
 from palaver_tui.opening import open_session
-from palaver_tui.places import PLACES, place
+from palaver_tui.places import Place, place, with_plugins
 from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
 from palaver_tui.screens.place import PlaceScreen
@@ -34,6 +36,8 @@ from palaver_tui.widgets.guard import TerminalGuard
 
 if TYPE_CHECKING:
     from textual.driver import Driver
+
+    from palaver.session import Session
 
 
 AGAIN_SECONDS = 2.0
@@ -52,6 +56,7 @@ class PalaverApp(App[None]):
         Binding("ctrl+c", "interrupt", "stop", show=False, system=True, id="app.interrupt"),
         Binding("ctrl+g", "go_to", "go to", show=False, priority=True, id="app.go_to"),
         Binding("f1", "help", "help", show=False, priority=True, id="app.help"),
+        Binding("escape", "leave_foreign", show=False, id="app.back"),
         Binding("question_mark", "help", "help", show=False, id="app.help_letter"),
     ]
 
@@ -61,6 +66,7 @@ class PalaverApp(App[None]):
         self.crash_report: Path | None = None
         self._guard = TerminalGuard()
         self._pressed = ("", 0.0)
+        self._foreign = Foreign()
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme if theme in self.available_themes else THEMES[0].name
@@ -108,6 +114,10 @@ class PalaverApp(App[None]):
         self.exit(return_code=code)
 
     def _handle_exception(self, error: Exception) -> None:
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if isinstance(cause, Exception) and (name := self._foreign.culprit(cause, running_node())):
+            self._close_foreign(name, cause)
+            return
         # Textual would print every local variable of every frame: keys and texts among them.
         self._return_code = 1
         if self._exception is None:
@@ -129,7 +139,7 @@ class PalaverApp(App[None]):
     @property
     def _is_busy(self) -> bool:
         """Something runs, in the chat or on another screen."""
-        made = [self.get_screen(one.name) for one in PLACES if self.is_screen_installed(one.name)]
+        made = [self.get_screen(one.name) for one in self.places if self.is_screen_installed(one.name)]
         is_elsewhere = any(isinstance(one, PlaceScreen) and one.is_busy for one in made)
         return self.chat.running is not None or bool(self.chat.pulling) or is_elsewhere
 
@@ -145,11 +155,17 @@ class PalaverApp(App[None]):
     def action_go_to(self) -> None:
         """Ask for the letter of a screen."""
         if not isinstance(self.screen, GoTo):
-            self.push_screen(GoTo(), self._go)
+            self.push_screen(GoTo(self.places), self._go)
 
     def _go(self, name: str | None) -> None:
         if name:
             self.go(name)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The screens that can be gone to, those of plugins among them."""
+        session = self.chat.conversation.session
+        return with_plugins(session.registry if session else None)
 
     @on(Go)
     def _go_there(self, event: Go) -> None:
@@ -160,9 +176,11 @@ class PalaverApp(App[None]):
 
     def go(self, name: str, words: str = "") -> None:
         """Show the screen of this name; `words` say why: it gets them by `arrive`."""
-        wanted = place(name)
+        wanted = place(name, self.places)
         session, failure = self.chat.conversation.session, self.chat.conversation.failure
-        if not wanted.source:
+        if wanted.kind is not None and session is not None:
+            self._show_foreign(wanted, session)
+        elif not wanted.source:
             self._show_chat()
         elif session is None:
             self.notify(failure.message if failure else "the history is still being opened", markup=False)
@@ -176,6 +194,43 @@ class PalaverApp(App[None]):
                 self.push_screen(wanted.name)
             if words:
                 found.call_after_refresh(found.arrive, words)
+
+    def _show_foreign(self, wanted: Place, session: Session) -> None:
+        """A plugin's screen; whatever it raises, the app goes on."""
+        try:
+            found = self._foreign.screen(wanted, SessionDesk(session, self._type))
+            if not self.is_screen_installed(wanted.name):  # once: it keeps its place while another screen is shown
+                self.install_screen(found, wanted.name)
+            if self.screen is not found:
+                self._show_chat()
+                self.push_screen(wanted.name)
+        except Exception as error:  # a plugin may raise anything at all
+            self._close_foreign(wanted.name, error, wanted)
+
+    def _close_foreign(self, name: str, error: Exception, wanted: Place | None = None) -> None:
+        """Back to the chat, and say what broke; counted against the plugin."""
+        session = self.chat.conversation.session
+        kind = (wanted or place(name, self.places)).kind
+        if session is not None and kind is not None:
+            session.registry.plugins.blame(kind, error)
+        self._foreign.forget(name)
+        if kind is not None:
+            drop_styles(self.stylesheet, kind)
+        self.call_later(self._remove_foreign, name)
+        self.notify(told(name, error), severity="error", markup=False)
+
+    def _remove_foreign(self, name: str) -> None:
+        self._show_chat()
+        if self.is_screen_installed(name):
+            broken = self.get_screen(name)
+            self.uninstall_screen(broken)
+            if broken.is_attached:
+                broken.remove()
+
+    def action_leave_foreign(self) -> None:
+        """Esc leads from a plugin's screen to the chat, where the screen itself has no other use for it."""
+        if self._foreign.is_open(self.screen):
+            self._show_chat()
 
     def _show_chat(self) -> None:
         while self.screen is not self.chat and len(self.screen_stack) > 1:
@@ -198,7 +253,7 @@ class PalaverApp(App[None]):
             yield from shown.palette_commands()
         yield PaletteCommand("chat: new conversation", "forget what was said", lambda: self._type("/new"))
         yield PaletteCommand("chat: demo", "score three ready translations", lambda: self._type("/demo"))
-        for one in PLACES:
+        for one in self.places:
             yield PaletteCommand(f"go: {one.command}", one.summary, functools.partial(self.go, one.name))
         session = self.chat.conversation.session
         for info in session.registry.models() if session else ():

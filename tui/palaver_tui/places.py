@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase, digits
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from palaver.registry import Registry
+    from palaver.screen import ScreenKind
 
 Keys = Sequence[tuple[str, str]]
 """Keys and what they do, as the help page lists them."""
@@ -20,6 +26,8 @@ class Place:
     """`module:Class` of a `PlaceScreen`, imported when it is first opened; empty is the chat itself."""
     usage: str = ""
     """What may follow `/name` in the chat; the screen gets it by `arrive`."""
+    kind: ScreenKind | None = None
+    """A plugin's, which makes the screen itself."""
 
     @property
     def command(self) -> str:
@@ -57,6 +65,21 @@ EVERYWHERE: Keys = (
 )
 
 
-def place(name: str) -> Place:
+def place(name: str, places: Sequence[Place] = PLACES) -> Place:
     """The screen of this name, or of this command."""
-    return next(one for one in PLACES if name in (one.name, one.command))
+    return next(one for one in places if name in (one.name, one.command))
+
+
+def with_plugins(registry: Registry | None) -> tuple[Place, ...]:
+    """The screens of the app and those that plugins add, each of them with a letter while there are any."""
+    if registry is None:
+        return PLACES
+    found = list(PLACES)
+    for name, (kind, _) in registry.screens().items():
+        taken = {one.letter for one in found}
+        wanted = [
+            letter for letter in (*name.casefold(), *ascii_lowercase, *digits) if letter in ascii_lowercase + digits
+        ]
+        letter = next((one for one in wanted if one not in taken), "")
+        found.append(Place(name, letter, kind.summary, kind=kind))
+    return tuple(found)

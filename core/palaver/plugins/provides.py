@@ -13,6 +13,7 @@ from palaver.job import ExecutorKind
 from palaver.metric import Metric
 from palaver.model import Backend, ModelInfo
 from palaver.named import NamedDataset
+from palaver.screen import ScreenKind
 from palaver.task import Task
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("palaver_"))
@@ -24,6 +25,7 @@ _KINDS = (
     ("palaver_metrics", "metric"),
     ("palaver_datasets", "dataset"),
     ("palaver_executors", "executor"),
+    ("palaver_screens", "screen"),
 )
 _NAME = re.compile(r"[^\W_][\w.+:-]*")
 
@@ -89,7 +91,7 @@ def adds_of(module: ModuleType) -> tuple[str, ...]:
 def _with_help(words: str, one: object) -> str:
     if isinstance(one, type) and issubclass(one, Task):
         return f"{words}: {one.summary()}"
-    if isinstance(one, NamedDataset | ExecutorKind):
+    if isinstance(one, NamedDataset | ExecutorKind | ScreenKind):
         return f"{words}: {one.summary}"
     return words
 
@@ -104,6 +106,8 @@ def _check(hook: str, one: object) -> None:
         right, what = isinstance(one, Backend), "backends: name, isolated, resolve(name), load(info)"
     elif hook == "palaver_datasets":
         right, what = isinstance(one, NamedDataset), "data sets: name, summary, tasks, examples()"
+    elif hook == "palaver_screens":
+        right, what = isinstance(one, ScreenKind), "kinds of screens: name, summary, open(desk)"
     elif hook == "palaver_executors":
         right, what = isinstance(one, ExecutorKind), "kinds of executors: name, summary, open(argument)"
     else:

@@ -2,7 +2,7 @@
 
 from palaver.store.conversations import Said, clipped
 from palaver.store.evaluations import Answered, Given, GoodOutput, Promoted, Result, StoredDataset
-from palaver.store.export import FORMATS, export_turns
+from palaver.store.export import FORMATS, export_turns, turn_record
 from palaver.store.filter import Filter, parse_filter
 from palaver.store.history import Store
 from palaver.store.rows import STATUSES, Reference, Run, Status, Turn, TurnLine, TurnStart
@@ -33,4 +33,5 @@ __all__ = [
     "export_turns",
     "parse_filter",
     "sqlite_version",
+    "turn_record",
 ]

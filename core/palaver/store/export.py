@@ -33,8 +33,13 @@ def export_turns(turns: Iterable[Turn], format: str, out: TextIO) -> int:
 def _jsonl(turns: Iterable[Turn], out: TextIO) -> int:
     written = 0
     for written, turn in enumerate(turns, 1):  # noqa: B007 (counted)
-        out.write(to_json({**asdict(turn), "created": _when(turn)}) + "\n")
+        out.write(to_json(turn_record(turn)) + "\n")
     return written
+
+
+def turn_record(turn: Turn) -> dict[str, object]:
+    """All there is of a turn, as JSON Lines have it."""
+    return {**asdict(turn), "created": _when(turn)}
 
 
 _COLUMNS = (
