@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from palaver import paths, weights
-from palaver.errors import PalaverError
+from palaver.errors import BadInput, PalaverError
 from palaver.model import ModelInfo
 from palaver.registry import Registry
 from palaver.warm import Warm, engine_status
@@ -115,6 +116,25 @@ def folder_of(info: ModelInfo) -> Path | None:
     """The folder that a download of the model fills; None for what is not downloaded."""
     folder = paths.models_dir() / info.name
     return folder if info.files and folder.parent == paths.models_dir() else None
+
+
+def remove_files(info: ModelInfo) -> int:
+    """Delete what a download has left of the model, and return how many bytes that frees.
+
+    Raises:
+        BadInput: nothing was downloaded.
+    """
+    folder = folder_of(info)
+    if folder is None:
+        raise BadInput(f"{info.name} has no downloaded files.", fix="palaver models list")
+    if not folder.exists():
+        raise BadInput(f"{info.name} is not on this machine.", fix="palaver models list")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
+    return size
 
 
 def _on_disk(info: ModelInfo) -> tuple[int, int]:

@@ -45,6 +45,8 @@ PLACES = (
         "[MODEL... | #TURN... | RUN RUN]",
     ),
     Place("History", "h", "every turn so far", "palaver_tui.screens.history:HistoryScreen"),
+    Place("Models", "m", "what can answer, and what it takes", "palaver_tui.screens.models:ModelsScreen"),
+    Place("Plugins", "p", "what is installed, and how it is doing", "palaver_tui.screens.plugins:PluginsScreen"),
     Place(
         "Evaluate",
         "e",

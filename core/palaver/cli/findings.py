@@ -207,7 +207,7 @@ def models(*, is_checked: bool) -> Iterator[Finding]:
 def plugins(*, is_checked: bool) -> Iterator[Finding]:
     """What is installed, and with `is_checked` whether it works."""
     from palaver.config import Settings, read_settings
-    from palaver.plugins import look, probe
+    from palaver.plugins import look, probe, remedy
 
     try:
         off = read_settings().plugins_off
@@ -226,7 +226,7 @@ def plugins(*, is_checked: bool) -> Iterator[Finding]:
                 "problem" if is_checked else "warn",
                 "plugins",
                 f"{name} is broken: {one.reason}",
-                f"palaver plugins remove {one.found.name}",
+                remedy(one),
             )
         elif one.health == "quarantined":
             yield Finding(

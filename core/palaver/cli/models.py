@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,8 +12,7 @@ import click
 from palaver.cli.default import default, load
 from palaver.cli.output import Output, Progress, table
 from palaver.cli.program import Program, color_option, complete_models, json_option, pass_program
-from palaver.errors import BadInput, PalaverError
-from palaver.paths import models_dir
+from palaver.errors import PalaverError
 from palaver.present import format_seconds, format_size
 
 if TYPE_CHECKING:
@@ -273,16 +271,8 @@ class PullLine:
 @pass_program
 def remove(program: Program, name: str) -> None:
     """Remove the downloaded files of a model."""
+    from palaver.stock import remove_files
+
     info = program.registry.info(name)
-    if not info.files:
-        raise BadInput(f"{info.name} has no downloaded files.", fix="palaver models list")
-    # Only a folder that pull made: the name is one of the catalogue, never a path.
-    folder = models_dir() / info.name
-    if folder.parent != models_dir() or not folder.exists():
-        raise BadInput(f"{info.name} is not on this machine.", fix="palaver models list")
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    if folder.is_symlink():
-        folder.unlink()
-    else:
-        shutil.rmtree(folder)
+    size = remove_files(info)
     program.output.talk(f"{info.name} is removed, {format_size(size)} are free again.")

@@ -5,6 +5,7 @@ from palaver.plugins.found import Found, find, is_safe_mode
 from palaver.plugins.index import Known, known, read_index
 from palaver.plugins.loader import Health, Plugin, Plugins, look
 from palaver.plugins.probe import probe
+from palaver.plugins.remedy import remedy
 
 __all__ = [
     "Found",
@@ -19,4 +20,5 @@ __all__ = [
     "look",
     "probe",
     "read_index",
+    "remedy",
 ]

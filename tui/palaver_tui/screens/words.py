@@ -52,12 +52,13 @@ def room_line() -> str:
     while not place.exists():
         place = place.parent
     room = f"You have {format_size(shutil.disk_usage(place).free)} free"
-    if memory := _memory():
+    if memory := installed_memory():
         room += f" and {format_size(memory)} of memory"
     return f"{room}. Downloads resume. Nothing is sent anywhere."
 
 
-def _memory() -> int:
+def installed_memory() -> int:
+    """Bytes of memory that this machine has; 0 where that cannot be told."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not on Windows
