@@ -63,7 +63,7 @@ async def test_space_switches_a_plugin_off_and_on_as_the_command_does(tmp_path: 
         await talk.until(lambda: "openai is off." in talk.shown())
         assert read_settings().plugins_off == ("openai",)
         await talk.until(lambda: "○ openai" in talk.shown())
-        assert "fix       palaver plugins enable openai" in talk.shown()
+        await talk.until(lambda: "fix       palaver plugins enable openai" in talk.shown())
         await talk.pilot.press("space")
         await talk.until(lambda: "● openai" in talk.shown())
         assert read_settings().plugins_off == ()

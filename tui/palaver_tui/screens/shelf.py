@@ -155,6 +155,8 @@ class ShelfScreen(PlaceScreen):
         except Exception as error:  # a plugin may raise anything at all
             self.fail(unexpected(error))
             return
+        if not self.is_attached:  # the app has ended meanwhile
+            return
         kept = at or (self.current.name if self.current else "")
         self._entries = tuple(entries)
         self.query_one(Header).state = state
@@ -174,7 +176,7 @@ class ShelfScreen(PlaceScreen):
     def _row(self, entry: Entry) -> Row:
         cells = dict(entry.cells)
         if entry.name in self.busy:
-            cells.update(dict.fromkeys(self.TOLD_IN, Cell(self.busy[entry.name])))
+            cells |= dict.fromkeys(self.TOLD_IN, Cell(self.busy[entry.name]))
         return Row(self._ids[entry.name], cells)
 
     @on(Table.Highlighted)
@@ -195,7 +197,8 @@ class ShelfScreen(PlaceScreen):
             sheet = _mishap(current.name, error)
         except Exception as error:  # a plugin may raise anything at all
             sheet = _mishap(current.name, unexpected(error))
-        self.query_one(SheetView).show(sheet)
+        if self.is_attached:
+            self.query_one(SheetView).show(sheet)
 
     def say(self, text: str, style: str = "$muted") -> None:
         """Put a sentence above the command line; an empty one takes it away."""
@@ -229,7 +232,8 @@ class ShelfScreen(PlaceScreen):
             self.say(said)
         finally:
             self.busy.pop(name, None)
-            self.look()
+            if self.is_attached:
+                self.look()
 
     def tell(self, name: str, text: str) -> None:
         """From the thread: how far it is."""
