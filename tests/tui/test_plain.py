@@ -15,13 +15,15 @@ from tests.core.scripted import Script, Scripted, ScriptedRegistry, says
 from tests.core.terminals import on_terminal, piped
 from tests.tui.test_escapes import MARKUP, OBEYED, SEQUENCES
 
+from palaver.cli.app import COMMANDS
 from palaver.plugins import Plugins
 from palaver.registry import Registry
 from palaver.session import Session
 from palaver.store import Filter, Store
 from palaver_tui import slash
+from palaver_tui.places import PLACES
 from palaver_tui.plain.loop import talk_in_lines
-from palaver_tui.plain.orders import Orders
+from palaver_tui.plain.orders import COMMAND_OF, Orders
 from palaver_tui.plain.talk import Talk
 from palaver_tui.plain.voice import Spoken, Voice
 
@@ -104,6 +106,18 @@ def test_the_line_mode_imports_no_library_of_the_screens() -> None:
 def test_it_knows_every_command_that_the_chat_has(store: Store) -> None:
     orders = Orders(Talk(Session(ScriptedRegistry(Scripted(says("ok"))), store), Voice()))
     assert {*orders.by_name, "quit"} == slash.NAMES
+
+
+def test_what_a_screen_shows_is_said_by_the_command_of_its_name(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in PLACES[1:]:
+        assert place.command == "history" or COMMAND_OF.get(place.command, place.command) in COMMANDS
+    talk(store, says("ok"), "/models info lead-3", "/plugins disable 'no such one'", "Hello")
+    out, err = capsys.readouterr()
+    assert "about     the first sentences of the text" in out
+    assert "There is no plugin named 'no such one'" in err
+    assert "scripted: ok" in out  # an error of the command ends no talk
 
 
 def test_an_answer_goes_to_stdout_and_all_talk_to_stderr(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from palaver.terminal import safe_line
 from palaver_tui import slash
 from palaver_tui.asking import Question
 from palaver_tui.branch import follow_branch, newest_turn
+from palaver_tui.places import PLACES
 from palaver_tui.plain.talk import Talk, pull_words
 from palaver_tui.turn_orders import TURN_ORDERS, TurnOrder, unload
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+COMMAND_OF = {"evaluate": "eval"}
+"""The command of a screen, where that is not its name."""
 LISTED = 10
 """Turns that `/history` says."""
 SHOWN = 80
@@ -52,6 +56,8 @@ class Orders:
             "history": self._history,
             "help": self._help,
         }
+        screens = [one.command for one in PLACES if one.source and one.command not in self.by_name]
+        self.by_name = {**self.by_name, **{name: partial(self._shell, name) for name in screens}}
         """All but /quit, which is the loop's."""
 
     def do(self, name: str, rest: str) -> None:
@@ -194,6 +200,18 @@ class Orders:
             self._say("No turn is like that." if rest else "Nothing has been asked yet.")
         if lines:
             self._say("/details NUMBER says all about one.")
+
+    def _shell(self, name: str, rest: str) -> None:
+        """What a screen shows, as the command line says it: `/models` is `palaver models`."""
+        from palaver.cli.app import run
+
+        try:
+            words = shlex.split(rest)
+        except ValueError as error:
+            raise UsageError(f"{error}.", fix="close the quotes") from error
+        command = [COMMAND_OF.get(name, name), *words]
+        self._say(f"palaver {shlex.join(command)}")
+        run(command)
 
     def _help(self, rest: str) -> None:
         for entry in slash.entries(self._registry):
