@@ -14,7 +14,7 @@ from palaver.errors import BadInput, UsageError
 from palaver.testing.contract import check_plugin
 from palaver.testing.packaging import check_metadata, found_in
 
-KINDS = ("task", "metric", "backend")
+KINDS = ("task", "metric", "backend", "dataset", "screen")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,8 +48,8 @@ def test_a_name_that_cannot_be_a_command_is_refused(tmp_path: Path, name: str) -
 
 
 def test_a_kind_without_a_hook_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no hook for a screen"):
-        write_project("mine", "screen", tmp_path)
+    with pytest.raises(UsageError, match="no hook for a song"):
+        write_project("mine", "song", tmp_path)
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:

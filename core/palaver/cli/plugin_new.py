@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from string import Template
 
+from palaver.cli.plugin_kinds import DATASET, DATASET_TEST, SCREEN, SCREEN_TEST, VIEW
 from palaver.errors import BadInput, UsageError
 
 _PYPROJECT = """[build-system]
@@ -27,7 +28,7 @@ $name = "$module"
 test = ["pytest>=8,<9"]
 
 [tool.hatch.build.targets.wheel]
-only-include = ["$module.py"]
+only-include = [$files]
 
 [tool.pytest.ini_options]
 testpaths = ["tests"]
@@ -280,11 +281,14 @@ def test_a_cancel_ends_every_request() -> None:
     assert answers("a storm came", "snow", cancel=cancel) == [("", "cancelled"), ("", "cancelled")]
 '''
 
-_KINDS = {
+_KINDS: dict[str, tuple[str, str, str]] = {
     "task": (_TASK, _TASK_TEST, 'palaver $name "A storm came over the bay."'),
     "metric": (_METRIC, _METRIC_TEST, 'palaver summarize -m lead-3 --metric $name "One. Two." --ref "One."'),
     "backend": (_BACKEND, _BACKEND_TEST, 'palaver generate -m $name "A storm came over the bay."'),
+    "dataset": (DATASET, DATASET_TEST, "palaver eval summarize $name -m lead-3"),
+    "screen": (SCREEN, SCREEN_TEST, "palaver chat                  # then ctrl+g, or ctrl+p and its name"),
 }
+KINDS = tuple(_KINDS)
 
 
 def write_project(name: str, kind: str, parent: Path) -> Path:
@@ -303,14 +307,17 @@ def write_project(name: str, kind: str, parent: Path) -> Path:
     folder = parent / f"palaver-{name}"
     if folder.exists():
         raise BadInput(f"{folder} is there already.", fix="choose another name", code="file_exists")
+    source, test, use = _KINDS[kind]
     title = "".join(part.capitalize() for part in name.split("-"))
     words = {"name": name, "kind": kind, "title": title, "module": f"palaver_{name.replace('-', '_')}"}
-    source, test, use = _KINDS[kind]
+    words["view"] = f"{words['module']}_view"
+    modules = {words["module"]: source} | ({words["view"]: VIEW} if kind == "screen" else {})
+    words["files"] = ", ".join(f'"{one}.py"' for one in modules)
     words["use"] = Template(use).substitute(words)
     for path, template in (
         ("pyproject.toml", _PYPROJECT),
         ("README.md", _README),
-        (f"{words['module']}.py", source.replace("$title@", "${title}")),
+        *((f"{module}.py", text.replace("$title@", "${title}")) for module, text in modules.items()),
         ("tests/conftest.py", _CONFTEST),
         (f"tests/test_{words['module']}.py", test),
     ):

@@ -173,7 +173,9 @@ def remove_plugins(program: Program, names: tuple[str, ...]) -> None:
 
 @command.command("new")
 @click.argument("name")
-@click.option("--kind", default="task", metavar="task|metric|backend", help="What it adds; a task if not said.")
+@click.option(
+    "--kind", default="task", metavar="task|metric|backend|dataset|screen", help="What it adds; a task if not said."
+)
 @pass_program
 def new_plugin(program: Program, name: str, kind: str) -> None:
     """Write a plugin's project, with tests, into the folder palaver-NAME."""

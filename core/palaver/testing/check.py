@@ -11,8 +11,8 @@ from typing import Literal
 Status = Literal["passed", "failed", "skipped"]
 
 GROUPS = (
-    "import", "metadata", "purity", "hostile text", "parse", "backends", "batch", "metrics", "history", "docs",
-    "packaging",
+    "import", "metadata", "purity", "hostile text", "parse", "backends", "batch", "metrics", "datasets", "screens",
+    "executors", "history", "docs", "packaging",
 )  # fmt: skip
 """What is checked, in this order."""
 

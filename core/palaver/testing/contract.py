@@ -73,7 +73,7 @@ def report(given: dict[str, Any], say: Say) -> None:
 
 def _import(found: Found) -> Iterator[Check]:
     """What importing the module costs and does; Palaver's own modules are there already."""
-    for name in ("session", "registry", "testing.tasks", "testing.metrics", "testing.backends"):
+    for name in ("session", "registry", "testing.tasks", "testing.metrics", "testing.backends", "testing.places"):
         import_module(f"palaver.{name}")
     import palaver
 
@@ -123,6 +123,7 @@ def _contract(found: Found, say: Say) -> Iterator[Check]:
     from palaver.registry import Registry
     from palaver.testing.backends import check_backend
     from palaver.testing.metrics import check_metric
+    from palaver.testing.places import check_dataset, check_executor, check_screen
     from palaver.testing.tasks import check_task
 
     plugins = Plugins([found])
@@ -142,6 +143,18 @@ def _contract(found: Found, say: Say) -> Iterator[Check]:
     for metric in provided["palaver_metrics"]:
         say({"begin": f"metric {metric.name}"})
         yield from check_metric(metric)
+    for dataset in provided["palaver_datasets"]:
+        say({"begin": f"dataset {dataset.name}"})
+        yield from check_dataset(dataset, tasks)
+    for screen in provided["palaver_screens"]:
+        say({"begin": f"screen {screen.name}"})
+        yield from check_screen(screen)
+    for kind in provided["palaver_executors"]:
+        say({"begin": f"executor {kind.name}"})
+        yield from check_executor(kind)
 
 
-_HOOKS = ("palaver_tasks", "palaver_models", "palaver_backends", "palaver_metrics")
+_HOOKS = (
+    "palaver_tasks", "palaver_models", "palaver_backends", "palaver_metrics", "palaver_datasets", "palaver_screens",
+    "palaver_executors",
+)  # fmt: skip
