@@ -32,7 +32,7 @@ _STOP_WORDS = {
     "sehr schon sein seine seiner seinem seinen ihre ihrer ihrem ihren unser euer dieser diese dieses diesem "
     "diesen jener jede jeder jedes was wer wo wann warum welche welcher welches über unter vor zwischen durch "
     "gegen ohne um bis werden wurde wurden worden kann können muss müssen soll sollen will wollen hatte "
-    "hatten bin bist seid waren ihm ihn uns euch mich dich mir dir",
+    "hatten bin bist seid waren ihm ihn uns euch mich dich mir dir in an ins zum zur vom beim",
     "es": "el la los las de y que en un una es por con para no se del al lo como más su sus pero fue son está este "
     "esta hay muy yo usted ella ellos nos sin sobre entre cuando donde quien cual cuales qué cómo ya también "
     "porque desde hasta todo todos toda todas estos estas ese esa esos esas aquel aquella le les me te os mi "

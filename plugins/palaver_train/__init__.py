@@ -21,7 +21,8 @@ def palaver_backends() -> Iterable[Backend]:
 
 @hookimpl
 def palaver_commands(group: click.Group) -> None:
-    """Add `palaver train`."""
-    from palaver_train.commands import add_to
+    """Add `palaver train` and `palaver data`."""
+    from palaver_train import commands, data_commands
 
-    add_to(group)
+    commands.add_to(group)
+    data_commands.add_to(group)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
 
-from palaver import Model, ModelFailed, ModelInfo
+from palaver import Model, ModelInfo
 from palaver_train.config import Kind
+from palaver_train.needs import require
 from palaver_train.places import CHECKPOINT, METRICS, RUN, find
 
 BEAMS = 5
@@ -71,13 +71,7 @@ class Trained:
         Raises:
             ModelFailed: it is damaged, or PyTorch is not installed.
         """
-        missing = [one for one in ("torch", "safetensors", "tokenizers") if importlib.util.find_spec(one) is None]
-        if missing:
-            raise ModelFailed(
-                f"{info.name} needs {missing[0]}, which is not installed.",
-                fix="pip install 'palaver[train]'",
-                code="no_torch",
-            )
+        require("torch", "safetensors", "tokenizers")
         from palaver_train.model import load
 
         return load(info)

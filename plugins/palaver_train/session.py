@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from palaver import BadInput, ModelFailed, UsageError
+from palaver import BadInput, UsageError
 from palaver_train.config import Run
 from palaver_train.control import Control
 from palaver_train.events import Ended, Event
+from palaver_train.needs import require
 from palaver_train.places import METRICS, find
 
 
@@ -27,7 +28,8 @@ def begin(
         UsageError: there is a run in the folder already. BadInput: the data cannot be used.
         ModelFailed: memory or disk do not suffice, or training diverged.
     """
-    _needs_torch()
+    require("torch", "safetensors", "tokenizers")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     from palaver_train.material import prepare, write_test
     from palaver_train.team import Team
 
@@ -59,7 +61,8 @@ def resume(
     Raises:
         BadInput: there is none, or its text has changed. ModelFailed: as in `begin`.
     """
-    _needs_torch()
+    require("torch", "safetensors", "tokenizers")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     from palaver_train import checkpoint
     from palaver_train.launch import launch
     from palaver_train.material import prepare
@@ -81,20 +84,3 @@ def resume(
     return launch(
         run, material, folder if last != folder else folder.parent, Team(), found, on_event=on_event, control=control
     )
-
-
-def _needs_torch() -> None:
-    """
-    Raises:
-        ModelFailed: what training needs is not installed.
-    """
-    from importlib.util import find_spec
-
-    missing = [one for one in ("torch", "safetensors", "tokenizers") if find_spec(one) is None]
-    if missing:
-        raise ModelFailed(
-            f"Training needs {missing[0]}, which is not installed.",
-            fix="pip install 'palaver[train]'",
-            code="no_torch",
-        )
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
