@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,9 @@ from palaver.task import Chat, Task
 
 T = TypeVar("T")
 
+LOOK_SECONDS = 0.5
+"""Between two looks at the files of plugins that are single files."""
+
 DECODING = tuple(field.name for field in dataclasses.fields(GenerationConfig) if field.name != "stop")
 """Names that `-o KEY=VALUE` takes for every task, beside the task's own options."""
 
@@ -35,6 +39,7 @@ class Registry:
         """Models with weights run in the user's warm engine, which outlives this process."""
         self._loading = threading.RLock()
         self._ready = False
+        self._looked = time.monotonic()
         self._tasks: dict[str, type[Task]] = {}
         self._backends: dict[str, tuple[Backend, str]] = {}
         self._models: dict[str, ModelInfo] = {}
@@ -48,8 +53,8 @@ class Registry:
     # Tasks
 
     def tasks(self) -> Mapping[str, type[Task]]:
-        """Every task, `chat` first, then by name."""
-        self._load()
+        """Every task, `chat` first, then by name. Single files that were changed meanwhile are read anew."""
+        self._refresh()
         return self._tasks
 
     def task(self, name: str) -> type[Task]:
@@ -313,6 +318,17 @@ class Registry:
         while self._running:
             self._running.popitem()[1].close()
         self.plugins.close()
+
+    def _refresh(self) -> None:
+        if self._ready and time.monotonic() - self._looked > LOOK_SECONDS:
+            with self._loading:
+                self._looked = time.monotonic()
+                if self.plugins.refresh():
+                    self._ready = False
+                    for known in (self._backends, self._models, self._metrics, self._origins):
+                        known.clear()
+                    self._datasets = self._executors = self._screens = None
+        self._load()
 
     def _load(self) -> None:
         if self._ready:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -75,6 +76,29 @@ def test_what_a_hook_returns_is_checked_before_anybody_uses_it(modules: Path, re
     plugins.load()
     assert said in next(iter(plugins)).reason
     assert plugins.call("palaver_tasks") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("PALAVER_API = 99", "it wants plugin API 99, this Palaver has 1"),
+        ("PALAVER_API: int = 2  # a comment", "it wants plugin API 2"),
+        ("PALAVER_API = (2, 3)", r"it wants plugin API \(2, 3\)"),
+        ("PALAVER_API = 'one'", "is a number or two"),
+        ("PALAVER_API = (0, 1)", ""),
+        ("PALAVER_API = 1", ""),
+    ],
+)
+def test_a_plugin_for_another_contract_is_refused_before_a_line_of_it_runs(
+    modules: Path, said: str, reason: str
+) -> None:
+    name = f"api_{abs(hash(said))}"
+    plugins = Plugins([plugin(modules, name, f"print()\n{said}\n{GOOD}")])
+    plugins.load()
+    (one,) = plugins
+    assert re.search(reason, one.reason)
+    assert one.health == ("broken" if reason else "ok")
+    assert (f"fixture_{name}" in sys.modules) == (not reason)
 
 
 def test_a_module_with_one_task_class_needs_no_hook(modules: Path) -> None:

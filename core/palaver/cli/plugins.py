@@ -186,6 +186,22 @@ def new_plugin(program: Program, name: str, kind: str) -> None:
     program.output.talk(f"next: pip install -e './{folder}[test]', then palaver plugins check {folder}")
 
 
+@command.command("dev")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--once", "is_once", is_flag=True, help="Check the files that are there, and end: 1 if one fails.")
+@pass_program
+@click.pass_context
+def develop(context: click.Context, program: Program, folder: Path, is_once: bool) -> None:
+    """Use the *.py files of FOLDER as plugins while this runs, and check each again when it is saved.
+
+    Other commands and an open chat have them meanwhile, and read them anew when they change. Those in the folder
+    `plugins` beside the settings are used always.
+    """
+    from palaver.cli.plugin_dev import watch
+
+    context.exit(watch(program, folder, is_once=is_once))
+
+
 @command.command("check")
 @click.argument("target", default="", metavar="[NAME|FOLDER]")
 @click.option("--no-packaging", "is_unpackaged", is_flag=True, help="Build and install no wheel.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,6 +67,11 @@ def _apart() -> Iterator[Found]:
         for one in _points(str(site)):
             if not one.is_built_in:
                 yield replace(one, place=str(site), python=str(python))
+    yield from single_files()
+
+
+def single_files() -> Iterator[Found]:
+    """Plugins that are a file each, in the folders for such."""
     for folder in elsewhere.single_folders():
         for path in sorted(folder.glob("*.py")):
             if path.stem.isidentifier() and not path.stem.startswith("_"):
@@ -110,12 +117,8 @@ def _identity(dist: importlib.metadata.Distribution) -> tuple[str, str]:
 
 def stamp(found: Found) -> str:
     """What changes when the files of a plugin do: where its module is, and when its newest file was written."""
-    top = found.module.partition(".")[0].partition(":")[0]
     try:
-        if found.place:
-            spec = importlib.machinery.PathFinder.find_spec(top, [found.place])
-        else:
-            spec = importlib.util.find_spec(top) if top else None  # a top-level name: nothing is imported
+        spec = _spec(found)
         origin = spec.origin if spec else None
         if spec is None or origin is None:
             return ""
@@ -126,6 +129,28 @@ def stamp(found: Found) -> str:
         return f"{origin} {newest}"
     except (OSError, ValueError, ImportError, AttributeError):
         return ""
+
+
+def declared_api(found: Found) -> object:
+    """What a plugin's source says its `PALAVER_API` is, read and not run; None where it says nothing plain."""
+    try:
+        spec = _spec(found)
+        source = Path(spec.origin).read_text("utf-8") if spec and spec.origin else ""
+        said = _API.search(source)
+        return ast.literal_eval(said[1]) if said else None
+    except (OSError, ValueError, ImportError, AttributeError, SyntaxError):
+        return None
+
+
+_API = re.compile(r"^PALAVER_API\s*(?::[^=\n]*)?=\s*([^#\n]+)", re.MULTILINE)
+
+
+def _spec(found: Found) -> importlib.machinery.ModuleSpec | None:
+    """Of the module's top-level name, so that nothing is imported to find it."""
+    top = found.module.partition(".")[0].partition(":")[0]
+    if found.place:
+        return importlib.machinery.PathFinder.find_spec(top, [found.place])
+    return importlib.util.find_spec(top) if top else None
 
 
 def is_safe_mode() -> bool:

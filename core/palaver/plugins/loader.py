@@ -16,11 +16,11 @@ import pluggy
 from palaver import hookspecs
 from palaver.plugins.describe import describe
 from palaver.plugins.failures import add_failure, clear_failures, read_failures, why_aside
-from palaver.plugins.found import GROUP, Found, find, is_safe_mode, stamp
+from palaver.plugins.found import GROUP, SINGLE, Found, declared_api, find, is_safe_mode, single_files, stamp
 from palaver.plugins.index import Known, known, read_index, remember
 from palaver.plugins.isolation import Isolation, isolation_of
 from palaver.plugins.probe import probe
-from palaver.plugins.provides import adds_of, check_module, provided, tasks_of
+from palaver.plugins.provides import adds_of, check_api, check_module, provided, tasks_of
 from palaver.plugins.quiet import quiet
 
 Health = Literal["ok", "unloaded", "broken", "off", "quarantined"]
@@ -88,6 +88,7 @@ class Importer:
             sys.path.append(found.place)  # last: a single file hides no package
         try:
             with quiet(found.name):
+                check_api(declared_api(found))  # before a line of it runs
                 module = importlib.import_module(found.module)
                 check_module(module)
                 self._manager.register(module, name=found.name)
@@ -103,13 +104,23 @@ class Importer:
             return Plugin(found, "broken", describe(error), time.perf_counter() - start)
         return Plugin(found, "ok", "", time.perf_counter() - start, adds, module, is_known=True)
 
+    def drop(self, name: str, plugin: Plugin | None) -> None:
+        """Forget a plugin that was brought, so that its file is read anew."""
+        with contextlib.suppress(Exception):
+            self._manager.unregister(name=name)
+        if plugin is not None:
+            sys.modules.pop(plugin.found.module, None)
+            importlib.invalidate_caches()
+
 
 class Plugins:
     """The plugins of this process: found at once, imported by `load`, each failure kept with its culprit."""
 
     def __init__(self, found: Sequence[Found] | None = None, *, off: Iterable[str] = ()) -> None:
         self._importer = Importer()
-        self._plugins = {one.found.name: one for one in _states(found, off)}
+        self._off = tuple(off)
+        self._plugins = {one.found.name: one for one in _states(found, self._off)}
+        self._stamps = {one.found.name: stamp(one.found) for one in self if one.found.distribution == SINGLE}
         self._closing: list[Callable[[], None]] = []
 
     def __iter__(self) -> Iterator[Plugin]:
@@ -158,6 +169,24 @@ class Plugins:
         """End the processes of isolated plugins; they start again when they are called."""
         for close in self._closing:
             close()
+
+    def refresh(self) -> bool:
+        """Look again at plugins that are single files; whether one of them was changed, came or went.
+
+        The changed ones are imported anew by the next `load`.
+        """
+        now = {one.name: one for one in single_files()}
+        before = {name: one for name, one in self._plugins.items() if one.found.distribution == SINGLE}
+        changed = {name for name, one in now.items() if self._stamps.get(name) != stamp(one)}
+        for name in {*before, *changed}:
+            if name in changed or name not in now:
+                self._importer.drop(name, self._plugins.pop(name, None))
+                self._stamps.pop(name, None)
+        for name in changed:
+            self._stamps[name] = stamp(now[name])
+            if name not in self._plugins:
+                self._plugins[name] = next(iter(_states([now[name]], self._off)))
+        return bool(changed or before.keys() - now.keys())
 
     def call(self, hook: str, **arguments: object) -> list[tuple[Plugin, Any]]:
         """What each working plugin returns from `hook`; one that raises is marked broken and left out."""

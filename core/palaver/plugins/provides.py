@@ -36,13 +36,25 @@ def check_module(module: ModuleType) -> None:
     Raises:
         RuntimeError: which of the two, in a sentence.
     """
-    wanted = getattr(module, "PALAVER_API", hookspecs.API)
-    lowest, highest = wanted if isinstance(wanted, tuple) else (wanted, wanted)
-    if not lowest <= hookspecs.API <= highest:
-        raise RuntimeError(f"it wants plugin API {wanted}, this Palaver has {hookspecs.API}")
+    check_api(getattr(module, "PALAVER_API", None))
     for name in vars(module):
         if name.startswith("palaver_") and callable(getattr(module, name)) and name not in HOOKS:
             raise RuntimeError(f"there is no hook '{name}'; the hooks are {', '.join(sorted(HOOKS))}")
+
+
+def check_api(wanted: object) -> None:
+    """Refuse a plugin that was written for another contract: a number, or the lowest and the highest one.
+
+    Raises:
+        RuntimeError: in a sentence.
+    """
+    if wanted is None:
+        return
+    bounds = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+    if len(bounds) != 2 or not all(isinstance(one, int) for one in bounds):
+        raise RuntimeError(f"PALAVER_API is a number or two, the lowest and the highest, not {wanted!r:.40}")
+    if not bounds[0] <= hookspecs.API <= bounds[1]:
+        raise RuntimeError(f"it wants plugin API {wanted}, this Palaver has {hookspecs.API}")
 
 
 def tasks_of(module: ModuleType) -> tuple[type[Task], ...]:

@@ -28,7 +28,7 @@ Say = Callable[[dict[str, object]], None]
 
 def check_plugin(found: Found, *, project: Path | None = None) -> Iterator[Check]:
     """What each check of the contract says of an installed plugin, or of the one in a project's folder."""
-    given = {"found": asdict(found), "path": str(source_folder(project, found)) if project else ""}
+    given = {"found": asdict(found), "path": str(source_folder(project, found)) if project else found.place}
     yield from _watched("import", {**given, "part": "import"})
     yield from _watched("contract", {**given, "part": "contract"})
 
