@@ -1,6 +1,7 @@
-"""How fast the History screen opens and answers to keys: `python tests/bench/bench_history_screen.py [TURNS]`.
+"""How fast the History screen opens and answers to keys: `python tests/bench/bench_history_screen.py [TURNS...]`.
 
-The budget over 100,000 turns is 0.1 s to the first rows and 20 ms a key on an idle machine.
+The budget over 100,000 turns is 0.1 s to the first rows and 20 ms a key on an idle machine, and at most twice that over
+1,000,000. `--in=FOLDER` keeps the histories there and finds them again: a million turns take minutes to write.
 """
 
 from __future__ import annotations
@@ -46,21 +47,25 @@ async def key(pilot: Pilot[None], name: str, times: int = 15) -> list[float]:
     return [await timed(once) for _ in range(times)]
 
 
-async def measure(rows: int) -> None:
-    """Open the screen over `rows` turns and press keys."""
+async def measure(rows: int, kept: Path | None) -> dict[str, float]:
+    """Open the screen over `rows` turns and press keys; milliseconds by what was done."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "history.db"
-        spent = time.perf_counter()
-        fill(path, rows)
-        print(f"{rows:,} turns written in {time.perf_counter() - spent:.1f} s")
+        path = (kept or Path(folder)) / f"history-{rows}.db"
+        if not path.exists():
+            spent = time.perf_counter()
+            fill(path, rows)
+            print(f"{rows:,} turns written in {time.perf_counter() - spent:.1f} s")
         with Store.open(path) as store:
             session = Session(Registry(Plugins()), store)
             session.registry.tasks()  # the chat has loaded the plugins long before
-            await screen(session)
+            print(f"{rows:,} turns")
+            return await screen(session)
 
 
-async def screen(session: Session) -> None:
+async def screen(session: Session) -> dict[str, float]:
     """The numbers of one open screen."""
+    found: dict[str, float] = {}
+    opening: list[float] = []
     from palaver_tui.screens.history import HistoryScreen
     from palaver_tui.widgets.filter_box import FilterBox
 
@@ -75,10 +80,13 @@ async def screen(session: Session) -> None:
                 while not app.screen.query("Table") or not table(pilot).rows:
                     await asyncio.sleep(0.001)  # a loop that never rests would starve the reading thread
 
-            print(f"open to first rows      {1000 * await timed(opened):7.1f} ms")
+            opening.append(1000 * await timed(opened))
             await settled(pilot)
+        found["open to first rows"] = median(opening)
+        print(f"open to first rows      {median(opening):7.1f} ms   worst {max(opening):7.1f} ms")
         for name in KEYS:
             took = await key(pilot, name)
+            found[f"key {name}"] = 1000 * median(took)
             print(f"key {name:<10} median {1000 * median(took):7.1f} ms   worst {1000 * max(took):7.1f} ms")
             await settled(pilot)
         for text in ("model:model-1 chrf<50", "Nummer 777", "since:7d is:failed"):
@@ -91,9 +99,22 @@ async def screen(session: Session) -> None:
                     await asyncio.sleep(0.001)  # a loop that never rests would starve the reading thread
 
             await settled(pilot)
-            print(f"filter {text!r:<24} {1000 * await timed(filtered):7.1f} ms")
+            found[f"filter {text}"] = 1000 * await timed(filtered)
+            print(f"filter {text!r:<24} {found[f'filter {text}']:7.1f} ms")
             print(f"  and its count and trend {1000 * await timed(lambda: settled(pilot)):6.1f} ms")
+    return found
+
+
+async def main(sizes: list[int], kept: Path | None) -> None:
+    """One size after the other, then how much longer the largest took than the first."""
+    found = [await measure(rows, kept) for rows in sizes]
+    if len(found) > 1:
+        print(f"{sizes[-1]:,} turns against {sizes[0]:,}")
+        for name, milliseconds in found[0].items():
+            print(f"  {name:<28} {found[-1][name] / milliseconds:5.2f} times")
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
+    words = [one for one in sys.argv[1:] if not one.startswith("--in=")]
+    folder = next((Path(one.removeprefix("--in=")) for one in sys.argv[1:] if one.startswith("--in=")), None)
+    asyncio.run(main([int(one) for one in words] or [100_000], folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from tests.tui.history_app import HistoryApp, press, settled, shown, table, unti
 from tests.tui.history_rows import HOSTILE, add, fill
 from textual.widgets import Input
 
+from palaver.command import parse_line
 from palaver.plugins import Plugins
 from palaver.registry import Registry
 from palaver.session import Session
 from palaver.store import Store
+from palaver.store.sqlite import connect
 from palaver_tui.screens.history import HistoryScreen
 from palaver_tui.theme import LIGHT
 from palaver_tui.widgets.filter_box import FilterBox
@@ -57,7 +60,9 @@ async def test_an_empty_history_says_how_to_get_a_first_row(session: Session) ->
     async with HistoryApp(session).run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         assert "what you ask in the chat becomes a row here" in " ".join(shown(pilot).split())
-        await press(pilot, "j", "G", "x", "d", "u", "r", "a", "e", "3", "enter", "y")  # nothing to do it to
+        await press(
+            pilot, "j", "G", "x", "d", "u", "r", "f", "a", "t", "c", "e", "3", "enter", "y"
+        )  # nothing to do it to
         assert "Nothing has been asked yet" in shown(pilot)
 
 
@@ -183,7 +188,7 @@ async def test_a_reference_given_here_scores_the_turn_and_marks_the_overlap(sess
     async with HistoryApp(session).run_test(size=(120, 36)) as pilot:
         await settled(pilot)
         assert "no ref" in shown(pilot)
-        await press(pilot, "r", *REFERENCE, "enter")
+        await press(pilot, "f", *REFERENCE, "enter")
         await until(pilot, lambda: "scored" in shown(pilot))
         assert [reference.text for reference in session.store.turn(turn).references] == [REFERENCE]
         bleu = session.store.turn(turn).scores[0]
@@ -207,9 +212,9 @@ async def test_a_reference_that_cannot_be_used_is_refused_where_it_was_typed(ses
     async with HistoryApp(session).run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         assert "! failed: The model broke." in shown(pilot)
-        await press(pilot, "r", *"Hallo", "enter")
+        await press(pilot, "f", *"Hallo", "enter")
         assert "has no answer to score" in shown(pilot)
-        await press(pilot, "escape", "j", "r", *"@nothing.txt", "enter")
+        await press(pilot, "escape", "j", "f", *"@nothing.txt", "enter")
         assert "There is no file nothing.txt." in shown(pilot)
         assert pilot.app.screen.query_one("#ask", Input).value == "@nothing.txt"
         assert not session.store.turn(turn).references
@@ -278,3 +283,71 @@ async def test_the_command_line_can_be_copied(session: Session) -> None:
         assert app.clipboard == """palaver history list 'cat'"'"'s is:complete'"""
         await press(pilot, "y")
         assert app.clipboard == "the cat's"
+
+
+async def test_a_turn_is_run_again_with_its_seed_linked_to_it_and_what_has_drifted_is_said(session: Session) -> None:
+    before = session.ask(
+        parse_line("/summarize -m lead-3 --length 1 One is here. Two is there.", session.registry)
+    ).turn
+    async with HistoryApp(session).run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "r")
+        await until(pilot, lambda: f"#{before.id} again is #{before.id + 1}: the same answer." in shown(pilot))
+        assert "Nothing else has changed." in shown(pilot)
+        after = session.store.turn(before.id + 1)
+        assert (after.parent_id, after.config, after.output) == (before.id, before.config, before.output)
+        with closing(
+            connect(session.store.path, write=True)
+        ) as db:  # as if an older plugin and other weights had made it
+            db.execute("UPDATE turns SET plugin_version = '0.0.1', model_digest = 'old' WHERE id = ?", (before.id,))
+            db.commit()
+        await press(pilot, "G", "r")
+        await until(pilot, lambda: "The task's plugin was summarize 0.0.1 and is" in " ".join(shown(pilot).split()))
+        assert f"The weights of lead-3 are not those of #{before.id}." in " ".join(shown(pilot).split())
+
+
+async def test_what_cannot_be_run_again_says_why(session: Session) -> None:
+    add(session.store, "Hallo", task="gone")
+    async with HistoryApp(session).run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "r")
+        assert "There is no task named 'gone'" in shown(pilot)
+        assert session.store.count() == 1
+
+
+async def test_tags_are_added_taken_away_and_found(session: Session) -> None:
+    turn = add(session.store, "Hallo")
+    add(session.store, "Welt")
+    async with HistoryApp(session).run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "j", "t", *"good odd", "enter")
+        assert session.store.turn(turn).tags == ("good", "odd")
+        await press(pilot, "t", *"-odd", "enter")
+        assert session.store.turn(turn).tags == ("good",)
+        await press(pilot, "slash", *"tag:good", "enter")
+        assert [row.id for row in table(pilot).rows] == [turn]
+
+
+async def test_two_marked_turns_are_compared_and_esc_comes_back(session: Session) -> None:
+    for name in ("lead-3", "lexrank"):
+        session.ask(parse_line(f"/summarize -m {name} --length 1 One is here. Two is there.", session.registry))
+    app = HistoryApp(session)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "x", "c")
+        assert "comparing takes two marked turns, and 1 is marked" in shown(pilot)
+        await press(pilot, "x", "c")
+        await until(pilot, lambda: "A  lead-3" in shown(pilot) and "B  lexrank" in shown(pilot))
+        await press(pilot, "escape")
+        assert isinstance(app.screen, HistoryScreen)
+
+
+async def test_words_that_the_user_came_with_are_the_filter(many: Session) -> None:
+    app = HistoryApp(many)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        assert isinstance(app.screen, HistoryScreen)
+        app.screen.arrive("bleu<1")
+        await settled(pilot)
+        assert "30 of 3,000" in shown(pilot)
+        assert table(pilot).has_focus

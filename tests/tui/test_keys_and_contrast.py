@@ -15,10 +15,16 @@ from palaver_tui import slash
 from palaver_tui.app import PalaverApp
 from palaver_tui.entries import Entry
 from palaver_tui.places import PLACES
+from palaver_tui.screens import compare_words, evaluate_words, whole_set
 from palaver_tui.screens.chat import CHOOSING, TYPING, WRITING, ChatScreen
+from palaver_tui.screens.compare import CompareScreen
+from palaver_tui.screens.compare_runs import CompareRunsScreen
+from palaver_tui.screens.evaluate import EvaluateScreen
+from palaver_tui.screens.evaluate_form import EvaluateForm
 from palaver_tui.screens.form import FormScreen
 from palaver_tui.screens.goto import goto_text
 from palaver_tui.screens.help import HelpScreen
+from palaver_tui.screens.history import HistoryScreen
 from palaver_tui.screens.history_words import HINTS
 from palaver_tui.screens.place import PlaceScreen
 from palaver_tui.screens.turns import ONE_OF_SEVERAL, READING
@@ -40,10 +46,20 @@ ALL_HINTS = {
     "reading": READING,
     "several": ONE_OF_SEVERAL,
     "history": HINTS,
+    "evaluations": evaluate_words.LIST_HINTS,
+    "evaluation": evaluate_words.OPEN_HINTS,
+    "evaluating": evaluate_words.RUNNING_HINTS,
+    "compare prompt": compare_words.PROMPT_HINTS,
+    "compare": compare_words.READY_HINTS,
+    "comparing": compare_words.RUNNING_HINTS,
+    "runs": whole_set.NAMED,
+    "runs blind": whole_set.HIDDEN,
+    "voting": whole_set.VOTING,
 }
+SCREENS = [CompareScreen, CompareRunsScreen, EvaluateScreen, EvaluateForm, HistoryScreen]
 
 
-@pytest.mark.parametrize("owner", [PalaverApp, ChatScreen, Prompt, Exchange, HelpScreen, FormScreen, Box])
+@pytest.mark.parametrize("owner", [PalaverApp, ChatScreen, Prompt, Exchange, HelpScreen, FormScreen, Box, *SCREENS])
 def test_no_forbidden_key_is_bound(owner: type[PalaverApp | DOMNode]) -> None:
     keys = {key for binding in owner.BINDINGS for key in binding.key.split(",")}
     assert keys.isdisjoint(FORBIDDEN)
@@ -97,7 +113,7 @@ async def test_f1_over_the_history_shows_the_keys_of_the_history(tmp_path: Path)
     async with chat(tmp_path, says("ok"), size=(100, 40)) as talk:
         talk.app.go("History")
         await talk.until(lambda: isinstance(talk.app.screen, HistoryScreen))
-        await talk.until(lambda: "d u delete, undo" in talk.shown())
+        await talk.until(lambda: "r run again" in talk.shown())
         await talk.pilot.press("f1")
         await talk.until(lambda: "undo: bring back what was deleted" in talk.shown())
         assert "/summarize" not in talk.shown()

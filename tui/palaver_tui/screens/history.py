@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Literal
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,14 +14,11 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from palaver.command import read_text
 from palaver.errors import NotFound, PalaverError, UsageError
 from palaver.session import Session
 from palaver.store import Filter, parse_filter
-from palaver.terminal import safe_line
-from palaver_tui.screens.history_words import ASKED, HALF, HINTS, IN, KEYS, MEANT, NOT_IN, completions, in_full, scored
-from palaver_tui.screens.place import PlaceScreen
-from palaver_tui.screens.turn_export import export
+from palaver_tui.screens.history_words import HALF, HINTS, KEYS, NOT_IN, completions, in_full, scored
+from palaver_tui.screens.turn_acts import TurnActsScreen
 from palaver_tui.screens.turn_rows import LAYOUTS, table_row, trends, turn_detail
 from palaver_tui.widgets.filter_box import FilterBox, Question
 from palaver_tui.widgets.footer import Footer
@@ -44,10 +38,8 @@ TYPING_SECONDS = 0.15
 REST_SECONDS = 0.04
 """A turn is read in full when the cursor rests on it for so long; less than a key repeats."""
 
-Asked = Literal["", "reference", "note", "export"]
 
-
-class HistoryScreen(PlaceScreen):
+class HistoryScreen(TurnActsScreen):
     """All turns, newest first."""
 
     CSS_PATH = "history.tcss"
@@ -56,8 +48,11 @@ class HistoryScreen(PlaceScreen):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     BINDINGS = [
         Binding("slash", "filter", "filter", id="history.filter"),
-        Binding("r", "reference", "reference", id="history.reference"),
+        Binding("r", "again", "run again", id="history.again"),
+        Binding("c", "compare", "compare", id="history.compare"),
+        Binding("f", "reference", "reference", id="history.reference"),
         Binding("a", "note", "note", id="history.note"),
+        Binding("t", "tag", "tag", id="history.tag"),
         *[Binding(str(stars), f"rate({stars})", show=False, id=f"history.rate{stars}") for stars in range(6)],
         Binding("d", "delete", "delete", id="history.delete"),
         Binding("u", "undo", "undo", show=False, id="history.undo"),
@@ -69,13 +64,7 @@ class HistoryScreen(PlaceScreen):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._session = session
-        self._store = session.store
         self._filter = Filter()
-        self._deleted: list[frozenset[int]] = []
-        """What `d` took away and `u` brings back, the last one last; gone for good when the screen is left."""
-        self._asked: Asked = ""
-        self._writing = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         yield Header("History")
@@ -96,22 +85,26 @@ class HistoryScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         self._table.focus()
-        self._show_all()
+        self.show_all()
         self._learn()
 
     def on_screen_resume(self) -> None:
         """Turns may have been made meanwhile: look again, and stay on the same one."""
         if self._table.cursor is not None:
-            self._show_all(at=self._table.cursor)
+            self.show_all(at=self._table.cursor)
+
+    def arrive(self, words: str) -> None:
+        """Filter by these words."""
+        self.remove_class("-open")
+        self.query_one(FilterBox).value = words
+        if self._apply():
+            self._table.focus()
 
     def on_unmount(self) -> None:
+        self.stop_again()
         self._delete_for_good()
 
     # What is shown
-
-    @property
-    def _table(self) -> Table:
-        return self.query_one("#history-table", Table)
 
     @property
     def _query(self) -> Filter:
@@ -126,7 +119,7 @@ class HistoryScreen(PlaceScreen):
         dashes = " --" if text.startswith("-") else ""
         return f"palaver history list{dashes} {shlex.quote(text)}" if text else "palaver history list"
 
-    def _show_all(self, *, at: int | None = None) -> None:
+    def show_all(self, *, at: int | None = None) -> None:
         self._table.show(partial(self._rows, self._query), at=at)
         self._count(self._query)
         self._say_command()
@@ -159,12 +152,6 @@ class HistoryScreen(PlaceScreen):
         count.show(" · ".join(words))
         self.query_one(TrendLine).show(*trends(newest))
 
-    def _say(self, text: str, style: str = "$muted") -> None:
-        """Put a sentence above the command line; an empty one takes it away."""
-        said = self.query_one("#said", Text)
-        said.set_class(not text, "-empty")
-        said.show(styled((text, style)))
-
     def _say_command(self) -> None:
         self.query_one("#command", Text).show(styled(("$ " + self.command, "$muted")))
 
@@ -190,11 +177,11 @@ class HistoryScreen(PlaceScreen):
 
     @on(Table.Highlighted)
     def _rest(self, event: Table.Highlighted) -> None:
-        self._read(event.row, wait=self._shown is not None)
+        self.read(event.row, wait=self._shown is not None)
 
-    @property
-    def _shown(self) -> Detail | None:
-        return self.query_one(TurnDetail).detail
+    def read(self, turn_id: int | None, *, wait: bool = False) -> None:
+        """Show a turn in full; with `wait` only if no other one is wanted meanwhile."""
+        self._read(turn_id, wait=wait)
 
     @work(exclusive=True, group="detail")
     async def _read(self, turn_id: int | None, *, wait: bool = False) -> None:
@@ -211,7 +198,7 @@ class HistoryScreen(PlaceScreen):
 
     @on(Table.Opened)
     def _open(self, event: Table.Opened) -> None:
-        self._read(event.row)
+        self.read(event.row)
         self.add_class("-open")
         self.query_one(TurnDetail).focus()
 
@@ -249,7 +236,7 @@ class HistoryScreen(PlaceScreen):
         problem.add_class("-empty")
         if wanted.text != self._filter.text:
             self._filter = wanted
-            self._show_all()
+            self.show_all()
         return True
 
     @work(group="learn")
@@ -258,131 +245,12 @@ class HistoryScreen(PlaceScreen):
         words = await asyncio.to_thread(completions, self._session)
         self.query_one(FilterBox).know(words)
 
-    # Asking for one line of text
-
-    def action_reference(self) -> None:
-        """Ask for a reference for the turn under the cursor."""
-        self._ask("reference", "")
-
-    def action_note(self) -> None:
-        """Ask for a note on the turn under the cursor."""
-        self._ask("note", safe_line(self._shown.note) if self._shown else "")
-
-    def action_export(self) -> None:
-        """Ask where the marked turns go, or all that the filter finds."""
-        self._ask("export", "palaver-history.jsonl")
-
-    def _ask(self, what: Asked, value: str) -> None:
-        turn_id = self._table.cursor
-        if turn_id is None:
-            return
-        self._asked, self._asked_of = what, turn_id
-        self._say("")
-        self.add_class("-asking")
-        self.query_one(Question).ask(ASKED[what].format(turn_id), value, MEANT[what])
-
-    def _stop_asking(self) -> None:
-        self._asked = ""
-        self.remove_class("-asking")
-        (self.query_one(TurnDetail) if self.has_class("-open") else self._table).focus()
-
-    @on(Input.Submitted, "#ask")
-    def _answered(self, event: Input.Submitted) -> None:
-        text, turn_id = event.value, self._asked_of
-        if self._asked == "reference":
-            self._change(turn_id, lambda: self._add_reference(turn_id, text))
-        elif self._asked == "note":
-            self._change(turn_id, lambda: self._note(turn_id, text.strip()))
-        elif self._asked == "export":
-            marks = self._table.marks
-            chosen = Filter().and_where(IN, json.dumps(sorted(marks))) if marks else self._query
-            self._change(turn_id, lambda: export(self._store, chosen, text))
-
-    def _add_reference(self, turn_id: int, text: str) -> str:
-        turn = self._session.add_references(turn_id, [read_text(text)])
-        failed = [score for score in turn.scores if score.error]
-        return f"not scored by {failed[0].title}: {failed[0].error}" if failed else f"#{turn_id} scored"
-
-    def _note(self, turn_id: int, text: str) -> str:
-        self._store.note(turn_id, text)
-        return f"#{turn_id} noted" if text else f"note of #{turn_id} removed"
-
-    @work(group="write")
-    async def _change(self, turn_id: int, change: Callable[[], str]) -> None:
-        """Write in a thread, one change after the other, then show the turn as it is now."""
-        async with self._writing:
-            try:
-                said = await asyncio.to_thread(change)
-                lines = await asyncio.to_thread(self._store.lines, [turn_id])
-            except PalaverError as error:
-                self._say(in_full(error), "$error")
-                return
-            except Exception as error:  # a metric plugin may raise anything at all
-                self._say(f"A metric broke: {type(error).__name__}: {error}", "$error")
-                return
-        for line in lines:
-            self._table.put(table_row(line, datetime.now()))
-        if self._table.cursor == turn_id:
-            self._read(turn_id)
-        self._say(said)
-        if self._asked:
-            self._stop_asking()
-
-    # Rating, deleting, copying
-
-    def action_rate(self, stars: int) -> None:
-        """Rate the turn under the cursor; 0 takes the rating back."""
-        if (turn_id := self._table.cursor) is not None:
-            self._change(turn_id, lambda: self._rate(turn_id, stars))
-
-    def _rate(self, turn_id: int, stars: int) -> str:
-        self._store.rate(turn_id, stars or None)
-        return f"#{turn_id} {'★' * stars or 'unrated'}"
-
-    def action_delete(self) -> None:
-        """Delete the marked turns, or the one under the cursor; `u` brings them back until the screen is left."""
-        cursor = self._table.cursor
-        chosen = self._table.marks or (frozenset([cursor]) if cursor is not None else frozenset())
-        if not chosen:
-            return
-        self._deleted.append(chosen)
-        self._table.unmark(chosen)
-        stays = next((row.id for row in self._table.rows if row.id <= (cursor or 0) and row.id not in chosen), None)
-        self._show_all(at=stays if stays is not None else cursor)
-        named = f"#{next(iter(chosen))}" if len(chosen) == 1 else f"{len(chosen)} turns"
-        self._say(f"{named} deleted · u brings {'it' if len(chosen) == 1 else 'them'} back")
-
-    def action_undo(self) -> None:
-        """Bring back what was deleted last."""
-        if not self._deleted:
-            self._say("nothing to bring back")
-            return
-        back = self._deleted.pop()
-        self._show_all(at=max(back))
-        self._say(f"#{max(back)} is back" if len(back) == 1 else f"{len(back)} turns are back")
-
-    def _delete_for_good(self) -> None:
-        turns = [turn for chosen in self._deleted for turn in chosen]
-        self._deleted.clear()
-        if turns:
-            with suppress(PalaverError):  # what could not be deleted is still there to be seen
-                self._store.delete(turns)
-
-    def action_copy(self) -> None:
-        """Copy the output of the turn under the cursor."""
-        if shown := self._shown:
-            self.app.copy_to_clipboard(shown.output)
-            self._say(f"copied {len(shown.output):,} characters")
-
-    def action_copy_command(self) -> None:
-        """Copy the command line that lists the same turns."""
-        self.app.copy_to_clipboard(self.command)
-        self._say("copied the command line")
-
     def action_back(self) -> None:
         """Leave what is open: the question, the filter box, the turn in full, then the screen."""
         if self._asked:
             self._stop_asking()
+        elif self.is_busy:
+            self.stop_again()
         elif self.query_one(FilterBox).has_focus:
             if not self._apply():
                 self.query_one(FilterBox).value = self._filter.text

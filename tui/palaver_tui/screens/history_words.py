@@ -11,7 +11,7 @@ from palaver_tui.places import Keys
 from palaver_tui.screens.turn_export import ENDINGS
 from palaver_tui.widgets.footer import Hint
 
-ASKED = {"reference": "reference for #{}", "note": "note on #{}", "export": "export to"}
+ASKED = {"reference": "reference for #{}", "note": "note on #{}", "tag": "tags for #{}", "export": "export to"}
 HALF = (":", "<", ">", "=", "-", '"')
 """What ends like this is still being typed."""
 NOT_IN = "t.id NOT IN (SELECT value FROM json_each(?))"
@@ -19,21 +19,24 @@ IN = "t.id IN (SELECT value FROM json_each(?))"
 HINTS = (
     Hint("/", "filter", 1),
     Hint("enter", "open", 2),
-    Hint("r", "reference", 3),
-    Hint("1–5 a", "rate, note", 6),
-    Hint("d u", "delete, undo", 7),
+    Hint("c", "compare", 3),
+    Hint("r", "run again", 5),
+    Hint("f", "reference", 7),
     Hint("e", "export", 8),
     Hint("esc", "back", 4),
-    Hint("F1", "help", 5),
+    Hint("F1", "help", 6),
 )
 KEYS: Keys = (
     ("/", "filter; tab completes, enter goes to the rows"),
     ("↑ ↓ pgup pgdn", "move"),
     ("enter", "the turn in full"),
-    ("x", "mark; d and e then mean the marked turns"),
-    ("r", "give a reference, which scores the turn"),
+    ("x", "mark; c, d and e then mean the marked turns"),
+    ("r", "run again: same prompt, parameters and seed; says what has changed since. esc stops it"),
+    ("c", "compare two marked turns, or ask another model what this one asked"),
+    ("f", "give a reference, which scores the turn"),
     ("1–5, 0", "rate, and take the rating back"),
     ("a", "note"),
+    ("t", "tag: words; -word takes one away. tag:WORD finds them"),
     ("d", "delete the turn, or the marked ones"),
     ("u", "undo: bring back what was deleted, until the screen is left"),
     ("e", "export the marked turns, or all that the filter finds"),
@@ -44,6 +47,7 @@ KEYS: Keys = (
 MEANT = {
     "reference": "the answer you would have wanted, or @file; enter scores, esc leaves",
     "note": "enter keeps it, empty removes it",
+    "tag": "words; -word takes one away",
     "export": f"a file ending in {ENDINGS}",
 }
 
