@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -122,8 +123,9 @@ class Server:
                 return
             try:
                 for delta in self._events(index, request, config, stop):
-                    found.put((index, delta))
+                    found.put((index, self._without_key(delta)))
             except PalaverError as error:
+                error.message = self._redact(error.message)
                 found.put((index, error))
             except httpx.ConnectError:
                 where = urlsplit(self.info.path).netloc
@@ -185,6 +187,12 @@ class Server:
             error.message = self._redact(error.message)
             return error
         return ModelFailed(f"The server answered {status}.")
+
+    def _without_key(self, delta: Delta) -> Delta:
+        """What a server echoes goes into history and onto the screen."""
+        if not self._key or self._key not in delta.text + delta.error:
+            return delta
+        return replace(delta, text=self._redact(delta.text), error=self._redact(delta.error))
 
     def _redact(self, text: str) -> str:
         return text.replace(self._key, "(key)") if self._key else text

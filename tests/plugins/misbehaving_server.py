@@ -55,6 +55,10 @@ class Handler(BaseHTTPRequestHandler):
         if model == "echo-key":
             told = {"error": {"message": f"no access with {self.headers.get('Authorization')}"}}
             return self._plain(400, json.dumps(told).encode(), {})
+        if model in ("echo-key-in-event", "echo-key-in-text"):
+            key = self.headers.get("Authorization")
+            error = b'data: {"error": {"message": "no access with ' + str(key).encode() + b'"}}\n\n'
+            STREAMS[model] = [error] if model == "echo-key-in-event" else [chunk(f"{key} "), chunk(None, "stop"), DONE]
         if model == "broken":
             return self._plain(500, b"oops", {})
         return self._stream(model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -147,6 +149,49 @@ def test_the_key_goes_into_the_header_and_never_into_a_message(server: Server, m
     assert server.seen[0][1]["Authorization"] == "Bearer sk-very-secret"
     assert "sk-very-secret" not in str(caught.value)
     assert "(key)" in str(caught.value)
+
+
+CRASH = """
+import sys
+from palaver.command import parse_line
+from palaver.cli.app import run
+from palaver_openai.backend import Server
+class Broken(Server):
+    def _body(self, *given):
+        key = self._key
+        raise RuntimeError("a mistake with the key in a local variable")
+import palaver_openai.backend
+palaver_openai.backend.Server = Broken
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("stored", ["environment", "file"])
+def test_the_key_is_in_no_file_no_output_and_no_argument(
+    server: Server, palaver_home: Path, monkeypatch: pytest.MonkeyPatch, stored: str
+) -> None:
+    """Whatever the server does: history, logs, crash reports, stdout and stderr are searched for its very bytes."""
+    key = "sk-" + "q7Zp" * 8
+    kept = config_file().with_name("keys.toml")
+    if stored == "environment":
+        monkeypatch.setenv("PALAVER_API_KEY", key)
+    else:
+        kept.write_text(f'"{server.url.removesuffix("/v1")}" = "{key}"\n', "utf-8")
+        kept.chmod(0o600)
+    said = b""
+    models = ("good", "cut", "bad-json", "echo-key", "echo-key-in-event", "echo-key-in-text", "broken", "unauthorized")
+    for program, model in [("", model) for model in models] + [(CRASH, "good")]:
+        start = ["-c", program] if program else ["-m", "palaver"]
+        command = [sys.executable, *start, "generate", "-m", f"openai:{server.url}#{model}", "--json", "Write."]
+        assert key not in " ".join(command)
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL)
+        said += done.stdout + done.stderr
+    assert {seen[1].get("Authorization") for seen in server.seen} == {f"Bearer {key}"}  # it was used
+    assert said.count(b"(key)") >= 3
+    assert key.encode() not in said
+    files = [path for path in palaver_home.rglob("*") if path.is_file() and path != kept]
+    assert any(path.name == "history.db" for path in files)
+    assert [path.name for path in files if key.encode() in path.read_bytes()] == []
 
 
 def test_a_key_is_for_one_origin_only(monkeypatch: pytest.MonkeyPatch) -> None:
