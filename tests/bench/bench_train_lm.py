@@ -3,8 +3,8 @@
     python tests/bench/bench_train_lm.py NANOGPT INPUT.txt [ROUNDS] [STEPS]     speed, both in turn
     python tests/bench/bench_train_lm.py quality INPUT.txt                      2,000 steps, the validation loss
 
-NANOGPT is a checkout of karpathy/nanoGPT, INPUT.txt Tiny Shakespeare. Setting: 4 layers, 4 heads, width 128, context 64,
-batch 12, no dropout, AdamW (0.9, 0.99), weight decay 0.1, clipping at 1. Its loop is that of its train.py, without
+NANOGPT is a checkout of karpathy/nanoGPT, INPUT.txt Tiny Shakespeare. Setting: 4 layers, 4 heads, width 128, context
+64, batch 12, no dropout, AdamW (0.9, 0.99), weight decay 0.1, clipping at 1. Its loop is that of its train.py, without
 compilation, as its README says for a processor. Counted are targets a second of processor time, with one thread.
 Ours is measured as it comes, and once more in float32: where a processor multiplies bfloat16, as it comes is that.
 """
