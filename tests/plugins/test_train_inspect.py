@@ -35,7 +35,7 @@ def test_a_side_counts_what_is_empty_foreign_broken_and_not_normalized() -> None
     assert (found.empty, found.foreign, found.broken) == (Found(1, 5), Found(1, 6), Found(1, 7))
     assert (found.control, found.unnormalized) == (Found(1, 8), Found(1, 9))
     assert found.lengths is not None
-    assert (found.lengths.least, found.lengths.most) == (2, 8)
+    assert (found.lengths.least, found.lengths.most) == (2, 9)
 
 
 def test_a_line_in_another_script_is_foreign_and_a_name_is_not() -> None:
