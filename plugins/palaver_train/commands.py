@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import click
 
 from palaver import UsageError, safe_text
-from palaver_train.config import DEFAULTS, Kind, Run, fields, make_run, read_config
+from palaver_train.config import DEFAULTS, Kind, fields, make_run, read_config
 from palaver_train.control import ORDERS, Control, tell
 from palaver_train.events import Begun, Ended, Event, to_json
 from palaver_train.report import lines
@@ -24,6 +26,7 @@ _KINDS: dict[Kind, str] = {
     "seq2seq": "Train a model on pairs: it learns to turn one text into another.",
 }
 _OUT = "checkpoint"
+_TRY = "Train a run for each of these values, and for each combination with other --try; then a table of them."
 
 
 def add_to(group: click.Group) -> None:
@@ -42,15 +45,29 @@ def _kind_command(kind: Kind, told: str) -> click.Command:
         click.Argument(["given"], required=False, metavar=f"[{what}]"),
         click.Option(["--out"], default=_OUT, show_default=True, metavar="FOLDER", help="Where checkpoints go."),
         *(_flag(kind, *one) for one in fields() if one[1].name not in _unused(kind)),
+        click.Option(["--try", "tries"], multiple=True, metavar="NAME=A,B | LEAST..MOST", help=_TRY),
+        click.Option(["--random", "draws"], type=click.IntRange(1), metavar="N", help="Try so many by chance."),
         click.Option(["--json", "is_json"], is_flag=True, help="How it ended, as one JSON object."),
         click.Option(["--quiet", "is_quiet"], is_flag=True, help="Nothing on stderr but errors."),
     ]
 
-    def perform(given: str | None, out: str, is_json: bool, is_quiet: bool, **flags: Any) -> None:
+    def perform(
+        given: str | None,
+        out: str,
+        tries: tuple[str, ...],
+        draws: int | None,
+        is_json: bool,
+        is_quiet: bool,
+        **flags: Any,
+    ) -> None:
         from palaver_train.session import begin
 
-        run = _run(kind, given, {name: value for name, value in flags.items() if value is not None})
         folder = Path(out).expanduser()
+        settings = _settings(kind, given, {name: value for name, value in flags.items() if value is not None})
+        if tries or draws:
+            _search(kind, settings, tries, draws or 0, folder, is_json=is_json, is_quiet=is_quiet)
+            return
+        run = make_run(kind, settings)
         _perform(folder, lambda **told: begin(run, folder, **told), is_json=is_json, is_quiet=is_quiet)
 
     return click.Command(kind, params=parameters, callback=perform, help=told)
@@ -86,7 +103,8 @@ def _tell(folder: str, order: str) -> None:
     tell(path, order)
 
 
-def _run(kind: Kind, given: str | None, flags: dict[str, Any]) -> Run:
+def _settings(kind: Kind, given: str | None, flags: dict[str, Any]) -> dict[str, Any]:
+    """What a configuration file and the flags say; a flag stands above the file."""
     values: dict[str, Any] = {}
     if given and given.endswith((".toml", ".json")):
         values = read_config(Path(given).expanduser())
@@ -94,7 +112,45 @@ def _run(kind: Kind, given: str | None, flags: dict[str, Any]) -> Run:
         values = {"source": given}
     elif given:
         values = {"text": given}
-    return make_run(kind, values | flags)
+    return values | flags
+
+
+def _search(
+    kind: Kind,
+    settings: dict[str, Any],
+    tries: tuple[str, ...],
+    draws: int,
+    folder: Path,
+    *,
+    is_json: bool,
+    is_quiet: bool,
+) -> None:
+    from palaver_train.search import Trial, combinations, read_tries, search, table
+
+    if not tries:
+        raise UsageError("--random needs something to try.", fix="--try learning_rate=1e-4..1e-2")
+    found = combinations(read_tries(kind, tries), draws, int(settings.get("seed", 1)))
+
+    def told(trial: Trial) -> None:
+        if not is_quiet:
+            said = f"validation loss {trial.validation_loss:.4f}" if trial.validation_loss is not None else trial.error
+            values = ", ".join(f"{name}={value}" for name, value in trial.settings.items())
+            click.echo(safe_text(f"trial {trial.number} of {len(found)} · {values} · {said}"), err=True)
+
+    control = Control()
+    with _stoppable(control):
+        trials = search(kind, settings, found, folder, on_trial=told, control=control)
+    if is_json:
+        click.echo(json.dumps({"schema": "palaver.search/1", "trials": [asdict(one) for one in trials]}))
+    else:
+        for line in table(trials):
+            click.echo(safe_text(line))
+        if trials and trials[0].validation_loss is not None and not is_quiet:
+            click.echo(safe_text(f"the best one: {trials[0].folder}"), err=True)
+    if control.is_stopped:
+        raise click.exceptions.Exit(130)
+    if all(one.error for one in trials):
+        raise click.exceptions.Exit(1)
 
 
 def _perform(folder: Path, work: Callable[..., Ended], *, is_json: bool, is_quiet: bool) -> None:
