@@ -122,7 +122,7 @@ async def visit(pilot: Pilot[None], view: str, runs: tuple[int, int]) -> None:
     await settled(pilot)
     if view in KEYS:
         await pilot.press(KEYS[view])
-    await pilot.pause(0.3)  # what a screen waits for before it reads: a rest of the cursor
+    await pilot.pause(0.1)  # what a screen waits for before it reads: a rest of the cursor
     await settled(pilot)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import pkgutil
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -12,40 +14,16 @@ import pytest
 from tests.core.scripted import says
 from tests.tui.chat_app import chat
 
+import palaver_tui
 from palaver import Delta, GenerationConfig, ModelFailed, Request
-from palaver_tui import commands
-from palaver_tui.screens import history
-from palaver_tui.widgets import (
-    document,
-    exchange,
-    filter_box,
-    header,
-    menu,
-    prompt,
-    start,
-    table,
-    text,
-    trend,
-    turn_detail,
-)
 from palaver_tui.widgets.guard import TerminalGuard
 
-DOORS = (
-    commands,
-    document,
-    exchange,
-    filter_box,
-    header,
-    history,
-    menu,
-    prompt,
-    start,
-    table,
-    text,
-    trend,
-    turn_detail,
+DOORS = tuple(
+    importlib.import_module(found.name)
+    for found in pkgutil.walk_packages(palaver_tui.__path__, "palaver_tui.")
+    if not found.name.startswith(("palaver_tui.plain", "palaver_tui.serve", "palaver_tui.widgets.guard"))
 )
-"""Where foreign text enters."""
+"""Where foreign text enters: every module of the screens and widgets, so that a new one is among them."""
 
 SEQUENCES = (
     "\x1b]52;c;ZXZpbA==\x07",  # the clipboard
