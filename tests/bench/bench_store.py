@@ -1,6 +1,7 @@
-"""How long history takes with 100,000 turns: `python tests/bench/bench_store.py [ROWS]`. A table, not a test.
+"""How long history takes with 100,000 turns: `python tests/bench/bench_store.py [ROWS [FILE]]`. A table, not a test.
 
-Medians and the slowest of seven calls, warm, through the public `Store`. The file is made in a temporary folder.
+Medians and the slowest of seven calls, warm, through the public `Store`. The file is made in a temporary folder, or is
+FILE: made where it is not there, and kept.
 """
 
 from __future__ import annotations
@@ -12,48 +13,78 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from palaver.metric import Score
 from palaver.model import Generation
-from palaver.store import Store, TurnStart, parse_filter, process, sqlite_version, writes
-from palaver.store.sqlite import Connection
+from palaver.store import Answered, Store, TurnStart, parse_filter, sqlite_version
+from palaver.store.sqlite import connect
 
 TASKS = ("translate", "summarize", "qa", "chat")
+GROUP = 500
+FRESH = 50_000
+"""Turns that are made; more of them are copies."""
 MODELS = ("opus-mt-en-de", "nllb-200-600M", "qwen2.5-0.5b", "smollm2", "lead-3")
 
 
-def fill(store: Store, rows: int) -> float:
-    """Rows a second, in commits of 500 with two scores each."""
+def fill(store: Store, rows: int) -> tuple[float, float]:
+    """Rows a second that history takes, in commits of 500 answers with two scores each, over all and of the
+    last 200 commits.
+
+    Making the texts does not count. One row in 50 is rated.
+    """
     chance = random.Random(1)
     syllables = [a + b for a in "bcdfghklmnprst" for b in "aeiou"]
     words = ["".join(chance.choices(syllables, k=chance.randint(1, 4))) for _ in range(20_000)]
     weights = list(itertools.accumulate(1 / rank for rank in range(1, len(words) + 1)))  # as in natural text: Zipf 1949
-    owner, run_id = process.this_process(), store.begin_run("eval", "bench")
+    run_id = store.begin_run("eval", "bench")
 
     def text(length: int) -> str:
         return " ".join(chance.choices(words, cum_weights=weights, k=length))
 
-    def some(db: Connection) -> None:
-        for _ in range(500):
-            model, given, output = chance.choice(MODELS), text(60), text(40)
-            start = TurnStart(run_id, chance.choice(TASKS), model, f"b:{model}", {"text": given}, given, plugin="p")
-            turn_id = writes.begin_turn(db, start, owner, "0")
-            writes.finish_turn(
-                db, turn_id, output, output, "complete", Generation(output, "stop", 80, 60, 0.1, 1.0), ""
-            )
-            scores = [
-                Score(name, name, chance.uniform(0, 100), "sentence", 1, tuple(range(10)), "corpus")
-                for name in ("bleu", "chrf")
-            ]
-            writes.add_scores(db, turn_id, scores)
-            if chance.random() < 0.02:
-                writes.rate(db, turn_id, chance.randint(1, 5))
+    def answer(number: int) -> Answered:
+        model, given, output = chance.choice(MODELS), text(30), text(20)
+        task = chance.choice(TASKS)
+        start = TurnStart(run_id, task, model, f"b:{model}", {"text": given}, given, plugin="p", example_id=str(number))
+        scores = tuple(
+            Score(name, name, chance.uniform(0, 100), "sentence", 1, tuple(range(10)), "corpus")
+            for name in ("bleu", "chrf")
+        )
+        return Answered(start, "complete", output, output, Generation(output, "stop", 80, 60, 0.1, 1.0), "", (), scores)
 
-    began = time.perf_counter()
-    for _ in range(rows // 500):
-        store._writer.submit(some).result()
-    return rows / (time.perf_counter() - began)
+    took = []
+    for first in range(0, rows, GROUP):
+        answers = [answer(number) for number in range(first, first + GROUP)]
+        began = time.perf_counter()
+        ids = store.add_answers(answers).result()
+        took.append(time.perf_counter() - began)
+        for turn_id in ids[::50]:
+            store.rate(int(turn_id or 0), chance.randint(1, 5))
+    return rows / sum(took), GROUP / statistics.median(took[-200:])
+
+
+def grow(path: Path, rows: int, target: int) -> None:
+    """The same turns again and again under new ids, until there are `target`: within SQLite, an index at a time."""
+    with closing(connect(path, write=True)) as db:
+        columns = {
+            table: [row[1] for row in db.execute(f"PRAGMA table_info({table})").fetchall()]
+            for table in ("turns", "scores")
+        }
+        trigger = db.execute("SELECT sql FROM sqlite_master WHERE name = 'turns_fts_insert'").fetchone()[0]
+        scores = db.execute("SELECT max(id) FROM scores").fetchone()[0]
+        db.execute("BEGIN")
+        db.execute("DROP TRIGGER turns_fts_insert")
+        for copy in range(1, target // rows):
+            new = {"id": f"id + {copy * rows}", "example_id": f"example_id || '-{copy}'"}
+            chosen = ", ".join(new.get(one, one) for one in columns["turns"])
+            db.execute(f"INSERT INTO turns SELECT {chosen} FROM turns WHERE id <= {rows}")
+            new = {"id": f"id + {copy * scores}", "turn_id": f"turn_id + {copy * rows}"}
+            chosen = ", ".join(new.get(one, one) for one in columns["scores"])
+            db.execute(f"INSERT INTO scores SELECT {chosen} FROM scores WHERE id <= {scores}")
+        db.execute(trigger)
+        db.execute("INSERT INTO turns_fts (turns_fts) VALUES ('rebuild')")
+        db.execute("COMMIT")
 
 
 def timed(name: str, call: Callable[[], object], *, times: int = 7) -> None:
@@ -67,14 +98,18 @@ def timed(name: str, call: Callable[[], object], *, times: int = 7) -> None:
     print(f"{name:<52} {statistics.median(took):9.2f} ms {max(took):9.2f} ms   {shown}")
 
 
-def main(rows: int) -> None:
+def main(rows: int, kept: Path | None) -> None:
     """Fill, then ask what the screens ask."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "history.db"
-        with Store.open(path) as store:
-            speed = fill(store, rows)
+        path = kept or Path(folder) / "history.db"
+        if not path.exists():
+            with Store.open(path) as store:
+                speed, last = fill(store, min(rows, FRESH))
+            if rows > FRESH:
+                grow(path, FRESH, rows)
+            print(f"written at {speed:,.0f} turns/s, the last at {last:,.0f}")
         size = path.stat().st_size / 1e6
-        print(f"SQLite {sqlite_version}, {rows:,} turns, {size:.0f} MB, written at {speed:,.0f} turns/s")
+        print(f"SQLite {sqlite_version}, {rows:,} turns, {size:.0f} MB, {size / rows * 1e3:.2f} kB a turn")
         print(f"{'':<52} {'median':>12} {'slowest':>12}")
         timed("open and close", lambda: Store.open(path).close())
         with Store.open(path) as store:
@@ -116,4 +151,4 @@ def main(rows: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, Path(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -150,10 +150,11 @@ def _add_answer(connection: Connection, answer: Answered, owner: process.Owner, 
     if row is None:
         return None
     turn_id = int(row[0])
-    connection.executemany(
-        "INSERT INTO refs (turn_id, text, origin, author, created) VALUES (?, ?, ?, ?, ?)",
-        [(turn_id, text, one.origin, clean(one.author), now) for text, one in references.items()],
-    )
+    if references:
+        connection.executemany(
+            "INSERT INTO refs (turn_id, text, origin, author, created) VALUES (?, ?, ?, ?, ?)",
+            [(turn_id, text, one.origin, clean(one.author), now) for text, one in references.items()],
+        )
     writes.insert_scores(connection, turn_id, output, named, answer.scores)
     return turn_id
 

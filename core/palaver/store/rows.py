@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from typing import Literal, get_args
 
 from palaver.metric import Score
@@ -168,7 +169,20 @@ def finite(value: float | None) -> float | None:
 
 def to_json(value: object) -> str:
     """JSON that every reader accepts: no NaN, no lone surrogates."""
-    return clean(json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), default=str))
+    try:
+        return clean(_JSON.encode(value))
+    except (TypeError, ValueError):  # an infinity, no number, or a key that is no text
+        return clean(_JSON.encode(_plain(value)))
+
+
+def _other(value: object) -> object:
+    """What JSON has no form of, as the nearest that it has."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, (set, frozenset)) else str(value)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_other)
 
 
 def _plain(value: object) -> object:
@@ -181,6 +195,7 @@ def _plain(value: object) -> object:
     return value
 
 
+@lru_cache(maxsize=64)
 def config_to_json(config: GenerationConfig) -> str:
     """The decoding parameters as a column holds them."""
     return to_json(asdict(config))
@@ -191,7 +206,8 @@ def request_key(start: TurnStart) -> str:
     # Baselines and other models made for one task read the inputs, the others the prompt.
     asked = [start.task, start.plugin_version, start.model_ref, start.options, start.inputs, start.language]
     sent = [[one.role, one.content] for one in start.prompt]
-    return hashlib.sha256(to_json([asked, sent, asdict(start.config)]).encode()).hexdigest()[:24]
+    whole = f"[{to_json(asked)},{to_json(sent)},{config_to_json(start.config)}]"
+    return hashlib.sha256(whole.encode()).hexdigest()[:24]
 
 
 def reference_set(texts: Iterable[str]) -> str:

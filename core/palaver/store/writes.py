@@ -183,14 +183,15 @@ def add_scores(connection: Connection, turn_id: int, scores: Sequence[Score]) ->
 
 def insert_scores(connection: Connection, turn_id: int, output: str, references: str, scores: Sequence[Score]) -> None:
     """Scores of `output` against the reference set of that name."""
-    scored = hashlib.sha256(output.encode()).hexdigest()[:16]
-    for position, score in enumerate(scores):
-        connection.execute(
-            "INSERT INTO scores (turn_id, position, reference_set, output_hash, created, metric, title, value, "
-            "signature, n, stats, corpus_signature, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO NOTHING",
-            (turn_id, position, references, scored, time.time(), *score_columns(score)),
-        )
+    if not scores:
+        return
+    scored, now = hashlib.sha256(output.encode()).hexdigest()[:16], time.time()
+    connection.executemany(
+        "INSERT INTO scores (turn_id, position, reference_set, output_hash, created, metric, title, value, "
+        "signature, n, stats, corpus_signature, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING",
+        [(turn_id, position, references, scored, now, *score_columns(score)) for position, score in enumerate(scores)],
+    )
 
 
 def add_many_scores(connection: Connection, scores: Sequence[tuple[int, Sequence[Score]]]) -> None:
