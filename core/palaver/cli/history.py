@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -177,6 +178,18 @@ def export(program: Program, words: tuple[str, ...], form: str, target: str, for
         else:
             written = export_to_file(store.turns(query), form, target, is_forced=force)
             program.output.talk(f"{written} turns in {target}")
+
+
+@command.command("merge")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@pass_program
+def merge(program: Program, files: tuple[str, ...]) -> None:
+    """Take over the runs of other history files: of shards, of another machine. What is here already is left out."""
+    with program.history() as store:
+        for file in files:
+            found = store.merge(Path(file).expanduser())
+            known = f"; {found.known:,} runs were here already" if found.known else ""
+            program.output.talk(f"{found.turns:,} turns of {found.runs:,} runs from {file}{known}")
 
 
 @command.command("rate")

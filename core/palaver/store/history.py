@@ -19,6 +19,7 @@ from palaver.store import evaluations, migrations, process, reads, votes, writes
 from palaver.store.conversations import Conversations
 from palaver.store.evaluations import Answered, Given, Promoted, Result, StoredDataset
 from palaver.store.filter import EVERYTHING, Filter
+from palaver.store.merge import Merged, merge
 from palaver.store.rows import ORIGINS, RUN_KINDS, STATUSES, Run, Turn, TurnLine, TurnStart, request_key
 from palaver.store.sqlite import Connection, Error, connect, explain, snapshot
 from palaver.store.votes import Vote
@@ -307,6 +308,14 @@ class Store(Conversations):
     def vacuum(self) -> None:
         """Shrink the file and wipe what was deleted from it."""
         self._writer.submit(writes.vacuum, alone=True).result()
+
+    def merge(self, other: Path) -> Merged:
+        """Take over the runs of another history file that are not here yet.
+
+        Raises:
+            BadInput: that file is no history, or one of another version.
+        """
+        return self._writer.submit(lambda db: merge(db, other), alone=True).result()
 
     def backup(self, target: Path) -> Path:
         """A whole copy of the history at `target`, made while others may write. An existing file is replaced."""
