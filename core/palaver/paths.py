@@ -59,6 +59,18 @@ def models_dir() -> Path:
     return data_dir() / "models"
 
 
+def model_dir(name: str) -> Path:
+    """The folder of one downloaded model; of `hf:org/name` it is `hf--org--name`."""
+    plain = name.replace("hf:", "hf--", 1).replace("/", "--") if name.startswith("hf:") else name
+    return models_dir() / plain
+
+
+def pulled_from_hub() -> list[str]:
+    """The names of the hub models that were downloaded, or begun: `hf:org/name`, `hf:org/name/FILE.gguf`."""
+    folders = sorted(one.name for one in models_dir().glob("hf--*--*") if one.is_dir())
+    return [folder.replace("hf--", "hf:", 1).replace("--", "/") for folder in folders]
+
+
 def private_dir(path: Path) -> Path:
     """`path`, created for the user alone (0700) if it was missing, as is each missing folder above it."""
     if not path.parent.exists():

@@ -68,10 +68,12 @@ def pull(
     """
     if not info.files:
         raise BadInput(f"{info.name} has nothing to download.")
-    for name in (info.name, *(file.name for file in info.files)):
-        if not PLAIN_NAME.fullmatch(name):
-            raise BadInput(f"'{name}' cannot be the name of a model or of its file.")
-    folder = paths.models_dir() / info.name
+    folder = paths.model_dir(info.name)
+    if folder.parent != paths.models_dir() or not PLAIN_NAME.fullmatch(folder.name):
+        raise BadInput(f"'{info.name}' cannot be the name of a model or of its file.")
+    for file in info.files:
+        if not PLAIN_NAME.fullmatch(file.name):
+            raise BadInput(f"'{file.name}' cannot be the name of a model or of its file.")
     try:
         paths.private_dir(folder)
         with _only_one(folder, cancel):

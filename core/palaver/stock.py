@@ -78,7 +78,7 @@ def stocked(
             return Stocked(info, "loaded", "", "", one.memory_bytes, size, arrived, "warm", answers)
     if info.device == "server":
         return Stocked(info, "server", answers=answers)
-    if not registry.is_installed(info):
+    if not registry.is_installed(info) or (info.name.startswith("hf:") and not info.path):
         return Stocked(info, "absent", "", f"palaver models pull {info.name}", 0, size, arrived)
     if (wrong := problem(registry, info)) is not None:
         return Stocked(info, "broken", wrong.message, wrong.fix, 0, size, arrived)
@@ -114,8 +114,9 @@ def problem(registry: Registry, info: ModelInfo) -> PalaverError | None:
 
 def folder_of(info: ModelInfo) -> Path | None:
     """The folder that a download of the model fills; None for what is not downloaded."""
-    folder = paths.models_dir() / info.name
-    return folder if info.files and folder.parent == paths.models_dir() else None
+    folder = paths.model_dir(info.name)
+    is_pulled = bool(info.files) or info.name.startswith("hf:")
+    return folder if is_pulled and folder.parent == paths.models_dir() else None
 
 
 def remove_files(info: ModelInfo) -> int:

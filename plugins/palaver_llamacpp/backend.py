@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownload, PalaverError, Request
+from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownload, PalaverError, Request, paths
 from palaver_llamacpp.gguf import Header, NotGGUF, read_header
 from palaver_llamacpp.server import Server, serve
 from palaver_llamacpp.slots import Plan, answer_together, most_tokens, plan
@@ -27,8 +27,11 @@ class LlamaCpp:
 
     def resolve(self, name: str) -> ModelInfo | None:
         """`gguf:PATH`, or the path of an existing file that ends in `.gguf`."""
+        is_of_hub = name.startswith("hf:") and name.endswith(".gguf") and name.count("/") == 2
         path = Path(name.removeprefix("gguf:")).expanduser()
-        if not name.startswith("gguf:") and not (path.suffix.lower() == ".gguf" and path.is_file()):
+        if is_of_hub:
+            path = paths.model_dir(name) / name.rpartition("/")[2]
+        elif not name.startswith("gguf:") and not (path.suffix.lower() == ".gguf" and path.is_file()):
             return None
         path = path.resolve()
         try:
@@ -38,13 +41,13 @@ class LlamaCpp:
         context = min(header.context or MOST_CONTEXT, MOST_CONTEXT)
         size = path.stat().st_size if path.is_file() else 0
         return ModelInfo(
-            name=path.stem,
+            name=name if is_of_hub else path.stem,
             backend=self.name,
             title=path.stem,
             tasks=("chat", "generate", "summarize", "translate", "qa"),
             description="A GGUF file of yours.",
             context=context if header.architecture else None,
-            path=str(path),
+            path=str(path) if path.is_file() or not is_of_hub else "",
             memory=size + (header.cache_bytes * context or size // 4) + _BUFFERS,
         )
 
@@ -70,6 +73,8 @@ class LlamaCpp:
         """
         path = Path(info.path) if info.path else None
         if path is None or not path.is_file():
+            if info.name.startswith("hf:"):
+                raise NeedsDownload(f"{info.name} is not here yet.", fix=f"palaver models pull {info.name}")
             if info.files:
                 size = f"{info.download_size / 1e6:,.0f} MB"
                 raise NeedsDownload(

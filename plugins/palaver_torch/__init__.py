@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from palaver import Backend, ModelInfo, hookimpl
+from palaver import Backend, ModelInfo, hookimpl, paths
 
 
 @hookimpl
@@ -18,7 +18,9 @@ def palaver_backends() -> Iterable[Backend]:
 
 @hookimpl
 def palaver_models() -> Iterable[ModelInfo]:
-    """The catalogue; those on this machine come with their path."""
+    """The catalogue, and what was pulled from the hub; those on this machine come with their path."""
+    from palaver_torch.backend import Torch
     from palaver_torch.catalogue import CATALOGUE, located
 
-    return [located(info) for info in CATALOGUE]
+    pulled = (Torch().resolve(name) for name in paths.pulled_from_hub() if not name.endswith(".gguf"))
+    return [*(located(info) for info in CATALOGUE), *(info for info in pulled if info is not None and info.path)]

@@ -91,11 +91,14 @@ class Torch:
         except (OSError, ValueError, AttributeError, ModelFailed):
             return dataclasses.replace(info, path=str(folder))
         size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        pair = fixed_pair(info.name) if kind == "seq2seq" else None
+        pairs = ("-".join(pair),) if pair else ()
         return dataclasses.replace(
             info,
             path=str(folder),
             tasks=TASKS[kind],
-            pairs=("-".join(pair),) if (pair := fixed_pair(info.name)) and "translate" in TASKS[kind] else (),
+            pairs=pairs,
+            good_at=("qa",) if kind == "span" else ("translate",) if pairs else (),
             description=f"{architecture}, a model of yours.",
             memory=size + size // 4 + 250_000_000,  # weights, a quarter for what is computed, PyTorch itself
         )

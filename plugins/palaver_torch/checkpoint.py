@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from palaver import ModelFailed
+from palaver import ModelFailed, paths
 
 Kind = Literal["causal", "seq2seq", "span"]
 
@@ -110,7 +110,11 @@ def hub_name(name: str) -> str:
 
 
 def cached_snapshot(name: str) -> Path | None:
-    """The folder of a hub model that an earlier download has left, found without huggingface_hub."""
+    """The folder of a hub model: what `palaver models pull` has fetched, else what another program left."""
+    own = paths.model_dir(f"hf:{hub_name(name)}")
+    is_whole = looks_like_one(own) and not any(own.glob("*.partial"))
+    if is_whole and any(own.glob("*.safetensors")):
+        return own
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
     hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
     repository = hub / f"models--{hub_name(name).replace('/', '--')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -197,10 +198,14 @@ def pull(context: click.Context, name: str, source: str, offline: bool) -> None:
 
     program = context.ensure_object(Program)
     info = program.registry.info(name)
+    if name.startswith("hf:"):
+        from palaver.hubmodel import hub_files
+
+        info = dataclasses.replace(info, files=hub_files(name, offline=offline))
     if not info.files:
         program.output.answer(f"{info.name} has no weights: nothing to download.")
         return
-    was_here = program.registry.is_installed(info)
+    was_here = bool(info.path) and program.registry.is_installed(info)
     shown = PullLine(info.name, program.output)
     local = Path(source).expanduser() if source else None
     try:
