@@ -11,6 +11,9 @@ from tests.core.scripted import says
 from tests.tui.chat_app import Chat, Held, chat
 
 from palaver import Delta, GenerationConfig, ModelFailed, Request
+from palaver.model import Generation
+from palaver.store import Store, TurnStart
+from palaver_tui.widgets.transcript import KEPT
 
 
 def counts(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
@@ -143,7 +146,7 @@ async def test_a_reference_is_scored_while_it_is_typed_and_kept_only_by_enter(tm
         await talk.ask("/translate en die Katze")
         await talk.pilot.press("alt+up", "r", *"the cat sat on the mat")
         await talk.until(lambda: "#1  BLEU 100.0" in talk.will_do)
-        assert "while you type" in talk.shown()
+        await talk.until(lambda: "while you type" in talk.shown())
         assert talk.store.turn(1).references == ()
         await talk.pilot.press("escape")
         await talk.until(lambda: "BLEU" not in talk.shown())
@@ -188,3 +191,59 @@ async def test_a_turn_that_is_not_there_is_said(tmp_path: Path, line: str) -> No
         await talk.send(line)
         await talk.until(lambda: "There is no turn #99" in talk.shown())
         assert talk.screen.prompt.text == line
+
+
+def converse(folder: Path, turns: int) -> None:
+    """A conversation of so many turns in the history of a test."""
+    with Store.open(folder / "history.db") as store:
+        run, parent = store.begin_run("chat"), None
+        for number in range(1, turns + 1):
+            text, output = f"Question {number}.", f"Answer **{number}**."
+            start = TurnStart(run, "chat", "scripted", "scripted", {"text": text}, text, parent_id=parent)
+            parent = store.begin_turn(start)
+            store.finish_turn(
+                parent, output=output, raw=output, status="complete", generation=Generation(output, "stop")
+            )
+
+
+async def test_a_long_conversation_shows_its_end_and_fetches_the_rest_when_scrolled_to(tmp_path: Path) -> None:
+    converse(tmp_path, 130)
+    async with chat(tmp_path, counts, size=(80, 24)) as talk:
+        await talk.send("/resume #60")
+        await talk.until(lambda: "Question 130." in talk.shown())
+        assert talk.exchanges[0].turn_id == 111
+        assert len(talk.screen.path) == 130
+        transcript = talk.screen.transcript
+        while talk.exchanges[0].turn_id != 1:
+            first = talk.exchanges[0].turn_id
+            transcript.scroll_home(animate=False)
+            await talk.until(lambda first=first: talk.exchanges[0].turn_id != first)  # type: ignore[misc]
+            await talk.pilot.pause()
+        assert len(talk.exchanges) == KEPT
+        assert all(one.is_frozen for one in talk.exchanges)
+        transcript.scroll_home(animate=False)
+        await talk.until(lambda: "Question 1." in talk.shown())
+        assert "Answer **1**." in talk.shown()  # plain while it is far up; with the focus it comes to life
+        last = talk.exchanges[-1].turn_id
+        transcript.scroll_end(animate=False)
+        await talk.until(lambda: talk.exchanges[-1].turn_id != last)
+        await talk.ask("Next")
+        assert talk.exchanges[-1].said == "Next"
+        assert [one.content for one in talk.model.asked[-1].messages][-3:] == [
+            "Question 130.",
+            "Answer **130**.",
+            "Next",
+        ]
+
+
+async def test_a_frozen_turn_comes_to_life_with_the_focus(tmp_path: Path) -> None:
+    converse(tmp_path, 12)
+    async with chat(tmp_path, counts, size=(80, 24)) as talk:
+        await talk.send("/resume")
+        await talk.until(lambda: len(talk.exchanges) == 12)
+        first = talk.exchanges[0]
+        assert first.is_frozen
+        first.focus()
+        await talk.until(lambda: not first.is_frozen and "Answer 1." in talk.shown())
+        await talk.pilot.press("5")
+        await talk.until(lambda: "★★★★★" in talk.shown())

@@ -45,8 +45,7 @@ class BranchScreen(LiveScreen):
             for one in self.transcript.hide_from(there):
                 one.remove()
         self.path = list(branch.path)
-        for shown in branch.shown:
-            self.transcript.add(self._exchange(shown))
+        self.transcript.add_all([self._exchange(shown) for shown in branch.shown])
         if is_whole:
             self.transcript.show_earlier(len(branch.path) > len(branch.shown))
         if event.shown is not None and (exchange := self._turns.get(event.shown)) is not None:

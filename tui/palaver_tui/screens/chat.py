@@ -242,5 +242,6 @@ class ChatScreen(FillScreen):
         """Scroll the transcript by a page, wherever the focus is."""
         if step < 0:
             self.transcript.scroll_page_up(animate=False)
+            self.transcript.look_above()
         else:
             self.transcript.scroll_page_down(animate=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -34,12 +34,14 @@ HINTS = (
     Hint("F1", "help", 5),
 )
 DECODING = {
-    "temperature": "0 always takes the likeliest token",
-    "max_new_tokens": "at which an answer is cut off",
-    "seed": "another one gives another answer",
-    "top_p": "sample from the likeliest tokens with this much probability",
-    "top_k": "sample from this many likeliest tokens; 0 is all",
+    "temperature": "0: the likeliest token",
+    "max_new_tokens": "then the answer is cut off",
+    "seed": "another one, another answer",
+    "top_p": "likeliest tokens of this share",
+    "top_k": "so many likeliest; 0: all",
 }
+AROUND = 9
+"""Rows of the screen that the fields leave free: a head, a command line, a warning, keys, and some of the chat."""
 INPUT, OPTION, MODEL, REFERENCE = "input ", "option ", "model", "reference"
 """Beginnings and names of fields: a task may have an input that is called like one of its options."""
 
@@ -87,6 +89,10 @@ class FormScreen(ModalScreen[Filled]):
         empty = [one.name for one in self._fields if not one.value and not one.placeholder]
         form.focus_field(empty[0] if empty else self._fields[0].name)
         self._check()
+
+    def on_resize(self, event: events.Resize) -> None:
+        # The command line, what is wrong and the keys stay in view, whatever is filled in.
+        self.query_one(Form).styles.max_height = max(3, event.size.height - AROUND)
 
     @property
     def spelled(self) -> Spelled:
@@ -143,21 +149,21 @@ def form_fields(session: Session, task: type[Task], spelled: Spelled) -> list[Fo
     except PalaverError:
         chosen = ""
     names = tuple(one.name for one in session.registry.models() if session.registry.is_installed(one))
-    fields.append(FormField(MODEL, "model", spelled.model, chosen or "none on this machine", names))
+    fields.append(FormField(MODEL, "model", spelled.model, chosen or "none on this machine", choices=names))
     given = spelled.references[0] if spelled.references else ""
     fields.append(FormField(REFERENCE, "reference", given, "none: a text, @file, or leave empty"))
     for name, does in DECODING.items():
         default = f"{getattr(task.defaults, name):g}"
         given = spelled.options.get(name, "")
-        fields.append(FormField(OPTION + name, name.replace("_", " "), given, f"{default}: {does}", is_more=True))
+        fields.append(FormField(OPTION + name, name.replace("_", " "), given, default, does, is_more=True))
     return fields
 
 
 def _option_field(option: Option, given: str) -> FormField:
     choices = ("yes", "no") if option.type is bool else option.choices
-    default = "" if option.default in (None, "") else str(option.default)
-    shown = f"{default}: {option.help}" if default else option.help if option.default is not None else ""
-    return FormField(OPTION + option.name, option.name.replace("_", " "), given, shown, choices)
+    default = "none" if option.default == "" else "" if option.default is None else str(option.default)
+    does = option.help.partition(". ")[0].rstrip(".")
+    return FormField(OPTION + option.name, option.name.replace("_", " "), given, default, does, choices)
 
 
 def _model_state(session: Session, spelled: Spelled) -> tuple[ModelInfo | None, str]:
@@ -184,7 +190,7 @@ def _text_hint(text: str) -> str:
     size = _size(text)
     if size < 0:
         return f"tab: {whole}" if (whole := _completed(text)) else "no such file"
-    return f"{size:,} characters · about {round(size / CHARACTERS_A_TOKEN):,} tokens" if size > 200 else ""
+    return f"about {round(size / CHARACTERS_A_TOKEN):,} tokens" if size > 200 else ""
 
 
 def _window_warning(

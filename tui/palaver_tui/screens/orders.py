@@ -109,8 +109,8 @@ class OrderScreen(BranchScreen):
 
         exchange = self._turns.get(event.turn.id) if event.turn is not None else None
         if event.turn is not None and exchange is not None and exchange.is_attached:
-            exchange.judged(judged(event.turn))
-            self.notify(event.sentence, markup=False, timeout=2)
+            if not exchange.judged(judged(event.turn)):  # it leaves no trace on the screen
+                self.notify(event.sentence, markup=False, timeout=3)
         else:
             self.transcript.say(f"{event.sentence}.")
 

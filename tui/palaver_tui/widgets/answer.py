@@ -24,7 +24,7 @@ _FENCE = re.compile(r"^ {0,3}(```+|~~~+)", re.MULTILINE)
 
 
 class Answer(Vertical):
-    """Grows by `feed`, ends with `finish`, and can be frozen to plain text when it is far up."""
+    """Grows by `feed`, ends with `finish`; marked text may stand in the place of its Markdown."""
 
     DEFAULT_CSS = "Answer { height: auto; }"
 
@@ -39,7 +39,7 @@ class Answer(Vertical):
         self._is_plain = False
         self._is_writing = False
         self._holds_tail = False
-        """The tail shows the end of the answer, and not marked or frozen text."""
+        """The tail shows the end of the answer, and not marked text."""
         self._tail = Text(CARET, classes="tail")
         self._tail.display = False
         self._rest_until = 0.0
@@ -98,7 +98,7 @@ class Answer(Vertical):
         self._draw_tail()
 
     def show(self, content: Content) -> None:
-        """Show marked or frozen text instead of the Markdown."""
+        """Show marked text instead of the Markdown."""
         if self._whole is not None:
             self._text, self._open, self._whole = self._whole, "", None
         self.remove_children(".block")
@@ -111,10 +111,6 @@ class Answer(Vertical):
         self._holds_tail = True
         self._show_anew(self._text)
         self._draw_tail()
-
-    def freeze(self) -> None:
-        """Show the answer as one plain text, which costs next to nothing to keep."""
-        self.show(plain(self._text if self._whole is None else self._whole))
 
     def _draw_tail(self) -> None:
         rest = (self._arriving + self._open).strip("\n")

@@ -12,6 +12,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.widget import AwaitMount, Widget
 
 from palaver.metric import Score, Span
 from palaver.terminal import safe_line
@@ -19,7 +20,8 @@ from palaver_tui.places import Keys
 from palaver_tui.widgets.answer import Answer
 from palaver_tui.widgets.facts import Facts
 from palaver_tui.widgets.scores import score_line
-from palaver_tui.widgets.text import Text, styled
+from palaver_tui.widgets.still import Picture, Still
+from palaver_tui.widgets.text import Text, plain, styled
 from palaver_tui.widgets.turn_detail import marked
 
 LONGEST_SAID = 2_000
@@ -99,36 +101,60 @@ class Exchange(Vertical, can_focus=True):
         self.traceback = ""
         """Of a failure that is a mistake in a program."""
         self.is_frozen = False
-        self._when, self._who = when, who
+        self._when, self._who, self._place, self._pace = when, who, "", ""
         self._spans: Sequence[Span] = ()
         self._scored: tuple[Sequence[Score], tuple[str, Sequence[Score]] | None] = ((), None)
-        self._output = ""
+        self._output = self._judged = ""
         self._is_fresh = self._is_preview = False
-        self._answer = Answer()
-        self._speaker = Text(safe_line(who), classes="who")
-        self._speed = Text(classes="when")
-        self._body = Vertical(classes="body")
-        self._parts: dict[str, Text] = {}
+        self._texts: dict[str, Content] = {}
         self._facts: tuple[str, Facts] | None = None
+        self._build()
+
+    def _build(self) -> None:
+        """Make the widgets anew from what is known: a widget that was taken away cannot come back."""
+        self._answer = Answer()
+        if self._output:
+            self._answer.finish(self._output)
+        self._speaker = Text(self._in_gutter, classes="who")
+        self._speed = Text(self._pace, classes="when")
+        self._parts = {name: Text(self._texts[name], classes=name) for name in PARTS if name in self._texts}
+        for name, part in self._parts.items():
+            part.display = bool(self._texts[name].plain)
+        self._body = Vertical(self._answer, *self._parts.values(), classes="body")
+        self._facts = None
         self._is_composed = False
 
+    def _rows(self) -> list[Widget]:
+        answered = Horizontal(self._speaker, self._body, self._speed, classes="row answered")
+        if not self.said:
+            return [answered]
+        you, when = Text("you", classes="who you"), Text(self._when, classes="when")
+        return [Horizontal(you, Text(self._shown, classes="said"), when, classes="row"), answered]
+
+    @property
+    def _shown(self) -> str:
+        return self.said if len(self.said) <= LONGEST_SAID else self.said[:LONGEST_SAID] + " …"
+
+    @property
+    def _in_gutter(self) -> Content:
+        """The model, and below it the place among several answers."""
+        return styled(safe_line(self._who), (f"\n{self._place}" if self._place else "", "$accent"))
+
     def compose(self) -> ComposeResult:
-        said = self.said if len(self.said) <= LONGEST_SAID else self.said[:LONGEST_SAID] + " …"
-        if said:
-            with Horizontal(classes="row"):
-                yield Text("you", classes="who you")
-                yield Text(said, classes="said")
-                yield Text(self._when, classes="when")
-        with Horizontal(classes="row answered"):
-            yield self._speaker
-            with self._body:
-                yield self._answer
-            yield self._speed
+        if self.is_frozen:
+            yield self._still()
+        else:
+            yield from self._rows()
 
     def on_mount(self) -> None:
-        self._is_composed = True
-        for name in PARTS:
-            self._place(name)
+        self._is_composed = not self.is_frozen
+        for name in self._parts if self._is_composed else ():
+            self._place_part(name)
+
+    def _still(self) -> Still:
+        below = [self._texts[name] for name in PARTS if name != "legend" and name in self._texts]
+        shown = [one for one in below if one.plain]
+        return Still(Picture(self._shown, self._when, self._who, self._place, self.output, self._pace, shown))
 
     @property
     def output(self) -> str:
@@ -147,11 +173,10 @@ class Exchange(Vertical, can_focus=True):
 
     def stands_among(self, alternatives: Sequence[int]) -> None:
         """Say which of several answers in the same place this is: `[2/3]` below the model's name."""
-        self.alternatives = alternatives
-        place = ""
+        self.alternatives, self._place = alternatives, ""
         if len(alternatives) > 1 and self.turn_id in alternatives:
-            place = f"\n[{alternatives.index(self.turn_id) + 1}/{len(alternatives)}]"
-        self._speaker.show(styled(safe_line(self._who), (place, "$accent")))
+            self._place = f"[{alternatives.index(self.turn_id) + 1}/{len(alternatives)}]"
+        self._speaker.show(self._in_gutter)
 
     def feed(self, piece: str) -> None:
         """Append to the answer."""
@@ -161,13 +186,16 @@ class Exchange(Vertical, can_focus=True):
         """What goes on, or went wrong a little: one muted line; empty removes it."""
         self._put("note", text)
 
-    def judged(self, text: str) -> None:
-        """What people said of it: rating, note, tags; one muted line."""
+    def judged(self, text: str) -> bool:
+        """What people said of it: rating, note, tags; one muted line. Whether that is news."""
+        before, self._judged = self._judged, text
         self._put("judged", text)
+        return text != before
 
     def finish(self, output: str, *, turn_id: int | None, speed: str = "") -> None:
         """The whole answer is there."""
         self.turn_id, self._output = turn_id, output
+        self._pace = speed
         self._answer.finish(output)
         self._speed.show(speed)
 
@@ -214,10 +242,26 @@ class Exchange(Vertical, can_focus=True):
             self._unmark()
 
     def freeze(self) -> None:
-        """Far up: the answer as plain text."""
-        if not self.is_frozen:
-            self.is_frozen = True
-            self._answer.freeze()
+        """Far up: one widget draws it all, which costs next to nothing to keep."""
+        if self.is_frozen or self.has_focus:
+            return
+        self.is_frozen = True
+        if self.is_attached:
+            self._is_composed, self._is_fresh = False, False
+            self.remove_children()
+            self.mount(self._still())
+
+    def thaw(self) -> None:
+        """Near again: as widgets, the answer as Markdown."""
+        if self.is_frozen:
+            self.is_frozen = False
+            self._build()
+            self.remove_children()
+            self.call_later(self._thawed, self.mount(*self._rows()))
+
+    async def _thawed(self, mounted: AwaitMount) -> None:
+        await mounted
+        self.on_mount()
 
     def show_facts(self, kind: str, facts: Sequence[tuple[str, str]]) -> None:
         """Show labels and texts below the answer; what is shown already goes."""
@@ -233,8 +277,10 @@ class Exchange(Vertical, can_focus=True):
         self.post_message(self.Wanted(self, what))
 
     def on_focus(self) -> None:
+        self.thaw()
         if self._spans and not self._is_preview:
             self._mark(self._spans)
+            self._put("legend", LEGEND)  # Textual says that the focus is here only after this
 
     def on_blur(self) -> None:
         self._put("legend", "")
@@ -258,31 +304,30 @@ class Exchange(Vertical, can_focus=True):
 
     def _unmark(self) -> None:
         self._put("legend", "")
-        if self.is_frozen:
-            self._answer.freeze()
-        else:
-            self._answer.restore()
+        self._answer.restore()
 
     def _put(self, name: str, text: str | Content) -> None:
         """Show a part below the answer; empty takes it away."""
+        content = plain(text) if isinstance(text, str) else text
         part = self._parts.get(name)
-        is_empty = not (text if isinstance(text, str) else text.plain)
+        if part is None and not content.plain:
+            return
+        self._texts[name] = content
         if part is None:
-            if is_empty:
-                return
             part = self._parts[name] = Text(classes=name)
-            self._place(name)
-        part.display = not is_empty
-        part.show(text)
+            self._place_part(name)
+        part.display = bool(content.plain)
+        part.show(content)
 
-    def _place(self, name: str) -> None:
+    def _place_part(self, name: str) -> None:
         """Mount a part where it belongs, once there is a place for it."""
-        part = self._parts.get(name)
-        if part is None or part.parent is not None or not self._is_composed:
+        part = self._parts[name]
+        if part.parent is not None or not self._is_composed:
             return
         below = [self._parts[one] for one in PARTS[PARTS.index(name) + 1 :] if one in self._parts]
-        below = [one for one in below if one.parent is not None]
-        if below or self._facts is not None:
-            self._body.mount(part, before=below[0] if below else self._facts[1])  # type: ignore[index]
+        before: list[Widget] = [one for one in below if one.parent is not None]
+        before += [self._facts[1]] if self._facts is not None else []
+        if before:
+            self._body.mount(part, before=before[0])
         else:
             self._body.mount(part)

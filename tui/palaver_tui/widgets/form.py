@@ -27,6 +27,8 @@ class FormField:
     value: str = ""
     placeholder: str = ""
     """What stands for an empty value."""
+    hint: str = ""
+    """What the field is, in a few words."""
     choices: tuple[str, ...] = ()
     is_more: bool = False
     """Shown only when more is asked for."""
@@ -159,7 +161,7 @@ class Form(VerticalScroll, can_focus=False):
     def __init__(self, fields: Sequence[FormField], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._boxes = [Box(field) for field in fields]
-        self._hints = {field.name: Text(classes="hint") for field in fields}
+        self._hints = {field.name: Text(field.hint, classes="hint") for field in fields}
         hidden = [field.label for field in fields if field.is_more and not field.value]
         self._hidden = hidden
         self._more = More(styled((f"more ({len(hidden)})    ", "$muted"), ", ".join(hidden), (" ▸", "$accent")))

@@ -17,6 +17,12 @@ LIVE = 20
 """Turns kept as Markdown: each costs some fifteen widgets."""
 KEPT = 60
 """Turns kept on the screen at all."""
+SEEN = 5
+"""Turns that a screen is filled with, about."""
+REST_SECONDS = 1.0
+"""After this long the turns above come to life."""
+THAW_SECONDS = 0.25
+"""Between two turns that come to life: keys go before."""
 NEAR = 3
 """Rows from the top at which earlier turns are asked for."""
 
@@ -70,6 +76,22 @@ class Transcript(VerticalScroll, can_focus=False):
             self.show_earlier(True)
         return self.put(exchange)
 
+    def add_all(self, exchanges: Sequence[Exchange]) -> AwaitMount:
+        """Put turns at the end; all but the last few at first as plain text, which is quick to draw."""
+        for one in exchanges[:-SEEN]:
+            one.freeze()
+        mounted = self._turns.mount_all(exchanges)
+        self.anchor()
+        self.set_timer(REST_SECONDS, self._thaw)
+        return mounted
+
+    def _thaw(self) -> None:
+        """Bring the newest turns to life one by one from the end, while nobody reads further up."""
+        still = [one for one in self.exchanges[-LIVE:] if one.is_frozen]
+        if still and self.scroll_y >= self.max_scroll_y - NEAR:
+            still[-1].thaw()
+            self.set_timer(THAW_SECONDS, self._thaw)
+
     def put(self, widget: Widget) -> AwaitMount:
         """Put anything at the end."""
         mounted = self._turns.mount(widget)
@@ -110,6 +132,7 @@ class Transcript(VerticalScroll, can_focus=False):
             if turn is not None:
                 self.scroll_to(y=self.scroll_y + turn.virtual_region.y - there, animate=False, force=True)
             self._is_fetching = False
+            self.look_above()
 
         self.call_after_refresh(stay)
 
@@ -157,6 +180,11 @@ class Transcript(VerticalScroll, can_focus=False):
         elif new_value > old_value and new_value >= self.max_scroll_y - NEAR and self.is_cut and not self._is_fetching:
             self._is_fetching = True
             self.post_message(self.LaterWanted())
+
+    def look_above(self) -> None:
+        """Where the first turn shown is in view, fetch those before it."""
+        if self.scroll_y <= NEAR:
+            self._ask_for_earlier()
 
     def _ask_for_earlier(self) -> None:
         if self.has_earlier and not self._is_fetching:
