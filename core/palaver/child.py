@@ -94,6 +94,7 @@ def main() -> None:
     """Serve frames until the parent is gone."""
     incoming, wire = take_over_descriptors()
     die_with_parent()
+    _die_before_parent()
     faulthandler.enable()
     inbox = Inbox()
     threading.Thread(target=inbox.listen, args=(incoming,), name="frames", daemon=True).start()
@@ -128,6 +129,12 @@ def die_with_parent() -> None:
 
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _die_before_parent() -> None:
+    """Where memory runs out, have Linux end this process, which comes back, and not the one that shows the answer."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
 
 
 def _load(frame: frames.Frame, wire: Wire) -> Model | None:

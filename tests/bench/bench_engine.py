@@ -8,6 +8,7 @@ longer. Absolute times say something about this machine on this day only.
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -45,6 +46,23 @@ def seconds_to_load_bare(info: ModelInfo) -> float:
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", BARE, info.path], check=True)
     return time.perf_counter() - begun
+
+
+def processor_seconds(pid: int | None = None) -> float:
+    """Of this process and, where it is given, of another one."""
+    if pid is None:
+        return time.process_time()
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_pair(isolated: IsolatedModel, direct: LlamaCppModel, tokens: int) -> tuple[float, float]:
+    """Processor seconds of one answer each way, everybody's who takes part: what other programs do is not in it."""
+    before = processor_seconds(isolated.pid)
+    seconds_isolated(isolated, tokens)
+    between, here = processor_seconds(isolated.pid), processor_seconds()
+    seconds_direct(direct, tokens)
+    return between - before, processor_seconds() - here
 
 
 def seconds_isolated(model: IsolatedModel | LlamaCppModel, tokens: int) -> float:
@@ -91,11 +109,14 @@ def main(alternations: int = 5, tokens: int = 128) -> None:
     direct = LlamaCpp().load(info)
     with IsolatedModel(info, module="palaver_llamacpp") as isolated:
         seconds_isolated(isolated, tokens), seconds_direct(direct, tokens)
+        work = [processor_pair(isolated, direct, tokens) for _ in range(alternations)]
         answers = [(seconds_isolated(isolated, tokens), seconds_direct(direct, tokens)) for _ in range(alternations)]
     for what, pairs in (("load", loads), (f"answer of {tokens} tokens", answers)):
         ratio = statistics.median(ours / theirs for ours, theirs in pairs)
         ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
         print(f"{what}: isolated / direct {ratio:.2f} (medians {ours:.2f} s, {theirs:.2f} s)")
+    ratio = statistics.median(theirs / ours for ours, theirs in work)
+    print(f"speed by processor time: isolated {ratio:.3f} times direct")
     best = max(tokens / ours for ours, _ in answers), max(tokens / theirs for _, theirs in answers)
     print(f"best tokens/s, prompt included: isolated {best[0]:.0f}, direct {best[1]:.0f}")
 

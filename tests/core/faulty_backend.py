@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -48,7 +49,8 @@ class FaultyModel:
         elif how == "refuse":
             raise ModelFailed("No more paper.", fix="palaver paper --buy")
         elif how == "memory":
-            raise MemoryError
+            resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))  # what a container's limit does to an allocation
+            bytearray(2**32)
         elif how == "loop":
             while True:
                 pass

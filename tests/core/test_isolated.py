@@ -98,6 +98,13 @@ def test_a_fault_is_a_message_within_a_second_and_the_next_turn_works(
     assert text_of(ask(model, "all well")) == "all well "
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux chooses its victim by this number")
+def test_where_memory_runs_out_the_model_goes_before_the_conversation(model: IsolatedModel) -> None:
+    model.load()
+    mine = int(Path("/proc/self/oom_score_adj").read_text())
+    assert int(Path(f"/proc/{model.pid}/oom_score_adj").read_text()) == 500 > mine
+
+
 def test_a_remedy_named_by_the_backend_reaches_the_user(model: IsolatedModel) -> None:
     with pytest.raises(ModelFailed) as caught:
         ask(model, "!refuse")
