@@ -44,6 +44,9 @@ def measure(home: str, *command: str) -> tuple[float, float, float]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
     env = {**os.environ, "PALAVER_HOME": home, "TERM": "xterm-256color"}
+    # As after an installation: with bytecode, which some environments forbid to write.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    env["PYTHONPYCACHEPREFIX"] = f"{home}/bytecode"
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command], stdin=slave, stdout=slave, stderr=slave, env=env)
     seen = b""
