@@ -171,7 +171,13 @@ async def test_enter_loads_a_real_model_and_frees_it_again(tmp_path: Path) -> No
         await talk.until(lambda: "● smollm2" in talk.shown() and "ready · cpu" in talk.shown())
         assert registry.is_ready(registry.info("smollm2"))
         assert "$ palaver models unload smollm2" in talk.shown()
+        await talk.pilot.press("escape")
+        await talk.until(lambda: "● smollm2 93 MB · cpu" in talk.shown())  # the chat has heard of it
+        talk.app.go("Models")
+        await talk.until(lambda: "$ palaver models unload smollm2" in talk.shown())
         await talk.pilot.press("enter")
         await talk.until(lambda: "smollm2 is unloaded" in talk.shown())
         await talk.until(lambda: "○ smollm2" in talk.shown())
+        await talk.pilot.press("escape")
+        await talk.until(lambda: "○ no model loaded" in talk.shown())
         assert not registry.is_ready(registry.info("smollm2"))

@@ -101,6 +101,23 @@ class LiveScreen(TalkScreen):
 
     # What the threads tell
 
+    def on_screen_resume(self) -> None:
+        """Another screen may have brought a model to this machine, loaded one, or freed it."""
+        from palaver_tui.screens.provenance import model_state
+        from palaver_tui.screens.words import first_choices
+
+        if self.session is None or self.running is not None or self.pulling:
+            return
+        registry = self.session.registry
+        if self.start is not None and not first_choices(registry):
+            self.end_start()
+            self.refresh_hints()
+        ready = [one.info for one in registry.running() if not one.info.is_baseline and registry.is_ready(one.info)]
+        if ready and not any(f"● {info.name} " in self._state for info in ready):
+            self.show_state(model_state(ready[-1], "●"))
+        elif not ready and self._state.startswith("●") and "no weights" not in self._state:
+            self.show_state(NOTHING_LOADED)
+
     @on(messages.Began)
     def _begin(self, event: messages.Began) -> None:
         from palaver_tui.screens.provenance import model_state
