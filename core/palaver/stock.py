@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from palaver import paths, weights
+from palaver.choice import Languages
 from palaver.errors import BadInput, PalaverError
 from palaver.model import ModelInfo
 from palaver.registry import Registry
@@ -38,7 +39,7 @@ class Stocked:
     engine: Literal["", "here", "warm"] = ""
     """Where it is loaded: in a process of this program, or in the engine that commands share."""
     answers: tuple[str, ...] = ()
-    """The tasks that it would be chosen for if nobody named a model."""
+    """The tasks that it would be chosen for if nobody named a model: `chat`, `translate en-fr`."""
 
 
 def stock(registry: Registry) -> list[Stocked]:
@@ -159,4 +160,9 @@ def _chosen(registry: Registry) -> Iterator[tuple[str, tuple[str, ...]]]:
     for task in registry.tasks():
         with contextlib.suppress(PalaverError):
             tasks.setdefault(registry.choose(task).ref, []).append(task)
+        for pair in sorted({pair for info in registry.models() if task in info.tasks for pair in info.pairs}):
+            with contextlib.suppress(PalaverError):
+                found = registry.choose(task, languages=Languages(*pair.split("-", 1)))
+                if found.pairs:
+                    tasks.setdefault(found.ref, []).append(f"{task} {pair}")
     yield from ((ref, tuple(names)) for ref, names in tasks.items())

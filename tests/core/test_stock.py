@@ -66,6 +66,16 @@ def test_what_is_on_disk_tells_its_size_and_the_tasks_it_answers(registry: Regis
     assert stocked(registry, here) == one
 
 
+def test_a_translator_answers_its_pair_and_the_table_of_defaults_says_so(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.models()
+    registry._models["opus-mt-en-fr"] = replace(registry.info("opus-mt-en-fr"), path=str(tmp_path))
+    monkeypatch.setattr(registry, "examine", lambda info: None)  # whether PyTorch is here or not
+    assert of(stock(registry), "opus-mt-en-fr").answers == ("translate en-fr",)
+    assert of(stock(registry), "opus-mt-fr-en").answers == ()
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

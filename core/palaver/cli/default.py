@@ -52,7 +52,13 @@ def default(program: Program, names: tuple[str, ...]) -> None:
     if len(names) > 2:
         raise click.UsageError("At most a task and a model.")
     if not names:
+        from palaver.stock import stock
+
         rows = [(task, *_answers(program, task)) for task in registry.tasks()]
+        made = [
+            (task, one.info.name) for one in stock(registry) for task in one.answers if task not in registry.tasks()
+        ]
+        rows += [(task, name, "made for the pair") for task, name in sorted(made)]
         program.output.show(table(("task", "model", "chosen by"), rows))
         return
     *task, name = names
