@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from palaver.choice import ANY, Languages
 from palaver.errors import BadInput, UsageError
 from palaver.example import Example
 from palaver.registry import DECODING, Registry
@@ -122,6 +123,17 @@ def build(task: type[Task], typed: Typed, *, typed_as: str = "") -> Ask:
     inputs = {name: read_text(word) for name, word in zip(task.inputs, words, strict=False)}
     references = tuple(read_text(reference) for reference in typed.references)
     return Ask(made, Example(inputs, references), typed.model, config, typed_as)
+
+
+def languages_typed(task: type[Task], typed: Typed) -> Languages:
+    """What a line says so far about what is translated into what; no file is read for it."""
+    options = {key: value for key, value in typed.options.items() if key not in DECODING}
+    open_ones = [one for one in task.arguments if one not in options]
+    options |= dict(zip(open_ones, typed.words, strict=False))
+    try:
+        return Languages.of(task.from_strings(options).prepare(Example({task.inputs[-1]: typed.words[-1]})))
+    except Exception:  # half a line, or a task plugin, which may raise anything at all
+        return ANY
 
 
 def usage(task: type[Task]) -> str:

@@ -162,7 +162,8 @@ def _chosen(registry: Registry) -> Iterator[tuple[str, tuple[str, ...]]]:
             tasks.setdefault(registry.choose(task).ref, []).append(task)
         for pair in sorted({pair for info in registry.models() if task in info.tasks for pair in info.pairs}):
             with contextlib.suppress(PalaverError):
-                found = registry.choose(task, languages=Languages(*pair.split("-", 1)))
+                source, _, target = pair.partition("-")
+                found = registry.choose(task, languages=Languages(source, target))
                 if found.pairs:
                     tasks.setdefault(found.ref, []).append(f"{task} {pair}")
     yield from ((ref, tuple(names)) for ref, names in tasks.items())

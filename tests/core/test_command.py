@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from palaver import BadInput, NotFound, UsageError
-from palaver.command import decode, parse_line
+from palaver.command import decode, languages_typed, parse_line, scan
 from palaver.plugins import Plugins
 from palaver.registry import Registry
 
@@ -103,3 +103,18 @@ def test_bytes_that_are_not_utf8_are_refused_with_the_place_and_the_remedy() -> 
     assert caught.value.fix == "iconv -f ISO-8859-1 -t UTF-8 note.txt"
     with pytest.raises(BadInput, match="NUL"):
         decode(b"a\0b", "x.bin")
+
+
+@pytest.mark.parametrize(
+    ("line", "languages"),
+    [
+        ("fr Good morning, my friends.", "en-fr, en guessed"),
+        ("fr --from de Guten Morgen", "de-fr"),
+        ("fr @notes.md", "fr"),  # the file is not read for it
+        ("fr", "fr"),
+        ("xx hello", ""),
+    ],
+)
+def test_half_a_line_tells_its_languages_without_reading_files(registry: Registry, line: str, languages: str) -> None:
+    task = registry.task("translate")
+    assert languages_typed(task, scan(task, f" {line}")).told == languages

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from palaver import Delta, GenerationConfig, Message, ModelFailed, ModelInfo, Request
-from palaver.warm import WarmModel, socket_path, stop_engine
+from palaver import Delta, GenerationConfig, Message, ModelFailed, ModelInfo, Request, cli
+from palaver.warm import WarmModel, engine_status, socket_path, stop_engine
 
 HERE = Path(__file__).parent
 
@@ -147,3 +147,18 @@ def test_stopping_an_engine_says_whether_there_was_one() -> None:
     assert not stop_engine()
     ask("hello")
     assert stop_engine()
+
+
+@pytest.mark.model
+def test_a_command_leaves_an_engine_behind_unless_it_is_told_not_to(
+    smollm2: ModelInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PALAVER_NO_DAEMON")
+    asked = ["generate", "Hi", "--max-new-tokens", "1", "--quiet"]
+    assert cli.main([*asked, "--no-daemon"]) == 0
+    assert not socket_path().exists()
+    assert cli.main(asked) == 0
+    assert [(one.info.name, one.is_ready) for one in engine_status()] == [("smollm2", True)]
+    capsys.readouterr()
+    assert cli.main(["models", "unload", "smollm2"]) == 0
+    assert "smollm2 is unloaded." in capsys.readouterr().err

@@ -156,13 +156,15 @@ def _model_line(registry: Registry, name: str) -> str:
 
 
 def _task_will_do(text: str, session: Session) -> str:
-    from palaver.command import scan, usage
+    from palaver.choice import ANY
+    from palaver.command import languages_typed, scan, usage
     from palaver.task import Chat
 
     registry = session.registry
     task: type[Task] = Chat
     name, references, wanted = "chat", 0, ""
     options: dict[str, str] = {}
+    languages = ANY
     if text.startswith("/") and not text.startswith("//"):
         name = text[1:].split(maxsplit=1)[0] if text[1:].strip() else ""
         if not name or name not in registry.tasks():
@@ -172,7 +174,8 @@ def _task_will_do(text: str, session: Session) -> str:
         if not typed.words:
             return usage(task)
         options, references, wanted = dict(typed.options), len(typed.references), typed.model
-    info = registry.choose(name, wanted or session.model)
+        languages = languages_typed(task, typed)
+    info = registry.choose(name, wanted or session.model, languages=languages)
     temperature = options.get("temperature", f"{task.defaults.temperature:g}")
     parts = [name, info.name]
     parts += [f"{key} {value}" for key, value in options.items() if key != "temperature"]
