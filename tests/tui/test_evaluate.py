@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.core.scripted import Scripted, ScriptedRegistry
+from tests.tui.chat_app import Held, chat
 from tests.tui.history_app import HistoryApp, press, settled, shown
 from tests.tui.history_rows import HOSTILE
 from textual.pilot import Pilot
@@ -272,3 +273,20 @@ async def test_hostile_names_and_texts_are_shown_as_text(tmp_path: Path) -> None
         await press(there.pilot, "enter")
         assert "There is no file" in there.text() or "!" in there.text()
         assert not {"\x1b", "\x07", "\u202e", "\r"} & set(there.text())
+
+
+async def test_words_of_the_chat_fill_the_form_ctrl_q_asks_and_ctrl_c_stops(tmp_path: Path) -> None:
+    held = Held("Half")
+    data = write(tmp_path / "ships.jsonl")
+    async with chat(tmp_path, held, size=(120, 36)) as talk:
+        await talk.send(f"/evaluate summarize {data} lead-3 scripted")
+        await talk.until(lambda: isinstance(talk.app.screen, EvaluateForm))
+        await talk.pilot.press("enter")
+        await talk.until(held.is_waiting.is_set)
+        await talk.until(lambda: "8/8" in talk.shown())
+        await talk.pilot.press("ctrl+q")
+        await talk.until(lambda: "something is still running" in talk.shown())
+        assert talk.app.is_running
+        await talk.pilot.press("ctrl+c")
+        await talk.until(lambda: "stopped · what is there is kept" in talk.shown())
+        assert talk.app.is_running

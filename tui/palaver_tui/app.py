@@ -140,12 +140,15 @@ class PalaverApp(App[None]):
     def _is_busy(self) -> bool:
         """Something runs, in the chat or on another screen."""
         made = [self.get_screen(one.name) for one in self.places if self.is_screen_installed(one.name)]
-        is_elsewhere = any(isinstance(one, PlaceScreen) and one.is_busy for one in made)
+        # Compare may also stand above another screen, of which it was opened.
+        is_elsewhere = any(isinstance(one, PlaceScreen) and one.is_busy for one in (*made, *self.screen_stack))
         return self.chat.running is not None or bool(self.chat.pulling) or is_elsewhere
 
     def action_interrupt(self) -> None:
         """Stop the running answer; else ask for a second press to quit. A selection was copied before this."""
-        if self.chat.running is not None:
+        if isinstance(self.screen, PlaceScreen) and self.screen.is_busy:
+            self.screen.halt()
+        elif self.chat.running is not None:
             self.chat.stop()
         elif self._is_second("interrupt"):
             self.exit()

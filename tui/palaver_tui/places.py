@@ -45,8 +45,6 @@ PLACES = (
         "[MODEL... | #TURN... | RUN RUN]",
     ),
     Place("History", "h", "every turn so far", "palaver_tui.screens.history:HistoryScreen"),
-    Place("Models", "m", "what can answer, and what it takes", "palaver_tui.screens.models:ModelsScreen"),
-    Place("Plugins", "p", "what is installed, and how it is doing", "palaver_tui.screens.plugins:PluginsScreen"),
     Place(
         "Evaluate",
         "e",
@@ -54,6 +52,8 @@ PLACES = (
         "palaver_tui.screens.evaluate:EvaluateScreen",
         "[RUN... | TASK DATASET MODEL...]",
     ),
+    Place("Models", "m", "what can answer, and what it takes", "palaver_tui.screens.models:ModelsScreen"),
+    Place("Plugins", "p", "what is installed, and how it is doing", "palaver_tui.screens.plugins:PluginsScreen"),
 )
 """In the order of the first row."""
 

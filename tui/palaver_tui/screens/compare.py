@@ -78,7 +78,7 @@ class CompareScreen(JudgeScreen):
 
     def _bring(self, turns: Sequence[Turn], names: Sequence[str]) -> None:
         """Answers of history, beside each other or beside new ones to the same question."""
-        self._stop()
+        self.halt()
         self._question, self._typed = turns[0], turns[0].input_text
         if len(turns) > 1 or names:
             self._compare([answered(one) for one in turns], names, is_known=True)
@@ -94,7 +94,7 @@ class CompareScreen(JudgeScreen):
         """Ask the question of these models too, and show all in an order that says nothing."""
         from palaver.again import question_of
 
-        self._stop()
+        self.halt()
         sides = list(known)
         if self._question is not None:
             for name in names:
@@ -122,14 +122,10 @@ class CompareScreen(JudgeScreen):
         ask = parse_line(line, self._session.registry)
         for name in self._models:
             self._session.registry.choose(ask.task.name, name)  # a model that cannot is told before any is asked
-        self._stop()
+        self.halt()
         self._question, self._typed = None, line
         self._is_blind, self._was_seen, self._verdict, self._is_voting = True, False, [], False
         self._begin([Side(name, replace(ask, model=name)) for name in self._models])
-
-    def _stop(self) -> None:
-        if self._comparing is not None:
-            self._comparing.stop()
 
     @on(Input.Submitted, "#ask")
     def _submitted(self, event: Input.Submitted) -> None:
@@ -208,7 +204,7 @@ class CompareScreen(JudgeScreen):
     def action_back(self) -> None:
         """Stop what runs; leave the vote, then the line, then the screen."""
         if self.is_busy:
-            self._stop()
+            self.halt()
         elif self._is_voting:
             self._is_voting = False
             self._say("")

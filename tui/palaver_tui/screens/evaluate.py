@@ -121,6 +121,10 @@ class EvaluateScreen(PlaceScreen):
         """An evaluation runs."""
         return any(one.is_running for one in self._works)
 
+    def halt(self) -> None:
+        """Stop the evaluation that runs."""
+        self.action_stop()
+
     # The list
 
     @property

@@ -20,11 +20,11 @@ HINTS = (
     Hint("/", "filter", 1),
     Hint("enter", "open", 2),
     Hint("c", "compare", 3),
-    Hint("r", "run again", 5),
+    Hint("r", "run again", 6),
     Hint("f", "reference", 7),
     Hint("e", "export", 8),
     Hint("esc", "back", 4),
-    Hint("F1", "help", 6),
+    Hint("F1", "help", 5),
 )
 KEYS: Keys = (
     ("/", "filter; tab completes, enter goes to the rows"),

@@ -114,6 +114,11 @@ class JudgeScreen(PlaceScreen):
         """A model is being asked."""
         return self._comparing is not None and self._comparing.is_running
 
+    def halt(self) -> None:
+        """Stop the models that are asked."""
+        if self._comparing is not None:
+            self._comparing.stop()
+
     # Drawing
 
     def _look(self) -> None:

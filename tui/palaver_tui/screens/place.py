@@ -28,6 +28,9 @@ class PlaceScreen(Screen[None]):
         """Something runs here that quitting would stop."""
         return False
 
+    def halt(self) -> None:
+        """End what runs here; what is done stays."""
+
     def arrive(self, words: str) -> None:
         """The user came with words: those behind `/name` in the chat, or those of a `Go` from another screen."""
 

@@ -222,6 +222,10 @@ class TurnActsScreen(PlaceScreen):
         if self._cancel is not None:
             self._cancel.set()
 
+    def halt(self) -> None:
+        """Stop the turn that is asked again."""
+        self.stop_again()
+
     def action_again(self) -> None:
         """Ask the turn under the cursor once more: same prompt, parameters and seed."""
         turn_id = self._table.cursor
