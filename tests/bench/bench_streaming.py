@@ -74,6 +74,7 @@ async def measure(shape: str, tokens: int, rate: float) -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         async with chat(Path(folder), script, size=(120, 36)) as talk:
+            await asyncio.sleep(1.0)  # a person has read the first screen by now
             ticking = asyncio.create_task(clock())
             began, cpu = time.perf_counter(), time.process_time()
             await talk.send("Go")

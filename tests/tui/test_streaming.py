@@ -12,9 +12,11 @@ from tests.core.scripted import Script
 from tests.tui.chat_app import chat
 
 from palaver import Delta, GenerationConfig, Request
-from palaver_tui.widgets.answer import BLOCKS, CUT, PLAIN, Answer, cut_at
+from palaver.terminal import cells
+from palaver_tui.widgets.answer import BLOCKS, PLAIN, ROWS, Answer, cut_at
 from palaver_tui.widgets.document import Document
 from palaver_tui.widgets.exchange import Exchange
+from palaver_tui.widgets.tail import wrap
 from palaver_tui.widgets.text import Text
 
 
@@ -35,15 +37,29 @@ def test_it_is_cut_at_the_last_blank_line_outside_a_fence(text: str, settled: st
     assert text[: cut_at(text)] == settled
 
 
-def test_a_long_list_is_cut_at_a_line_but_a_table_and_a_fence_are_not() -> None:
-    assert cut_at("- item\n" * (CUT // 7 + 1)) == 7 * (CUT // 7 + 1)
-    assert cut_at("| a | b |\n" * (CUT // 10 + 1)) == 0
-    assert cut_at("```\n" + "code\n" * (CUT // 5 + 1)) == 0 or CUT // 5 + 1 > BLOCKS
+def test_a_block_of_more_rows_than_markdown_takes_is_cut_between_two_lines_but_a_fence_is_not() -> None:
+    assert cut_at("- a longer item\n" * (ROWS + 1)) == 16 * (ROWS + 1)
+    assert cut_at("| a | longer b |\n" * ROWS) == 0
+    assert cut_at("```\n" + "code\n" * (ROWS + 1)) == 0
 
 
 def test_what_is_too_long_for_markdown_is_cut_anywhere() -> None:
     assert cut_at("word " * (PLAIN // 5 + 1)) > PLAIN - 5
     assert cut_at("| a |\n" * (BLOCKS + 1)) == 6 * (BLOCKS + 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["the quick brown fox", "a\n\n  indented\tx", "wörter 日本語のとても長い文 end", "x" * 95, ""]
+)
+@pytest.mark.parametrize("step", [1, 3, 1000])
+def test_a_tail_wraps_the_same_piece_by_piece_and_loses_nothing(text: str, step: int) -> None:
+    whole = wrap(text, 20)
+    lines = [""]
+    for start in range(0, len(text), step):
+        lines[-1:] = wrap(lines[-1] + text[start : start + step], 20)
+    assert lines == whole
+    assert "".join(lines) == text.replace("\n", "")
+    assert all(cells(line.rstrip()) <= 20 for line in lines)
 
 
 SHAPES = {

@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from palaver_tui import messages
 from palaver_tui.asking import Question
+from palaver_tui.collector import collect_now
 from palaver_tui.conversation import OpenSession
 from palaver_tui.screens.talk import NOTHING_LOADED, TalkScreen, traceback_of
 from palaver_tui.widgets.exchange import LEGEND, Exchange
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 0.1
 """Between two drawings of a growing answer."""
+REST_SECONDS = 0.5
+"""After an answer, before what it left is cleared away."""
 NOTE_SECONDS = 0.5
 """Between two times said: each lays the screen out anew."""
 
@@ -55,9 +58,14 @@ class LiveScreen(TalkScreen):
         self._asked: dict[int, Exchange] = {}
         self._turns: dict[int, Exchange] = {}
         self._flushing: Timer | None = None
+        self._resting: Timer | None = None
 
     def on_mount(self) -> None:
         self._flushing = self.set_interval(FLUSH_SECONDS, self._flush, pause=True)
+
+    @on(messages.Opened)
+    def _rest_before_the_first(self) -> None:
+        self.rest_soon()
 
     def show_context(self, use: ContextUse | None) -> None:
         """How full the window is."""
@@ -187,6 +195,13 @@ class LiveScreen(TalkScreen):
             self._go_on(turn)
             self.show_context(event.context)
         self.refresh_hints()
+        self.rest_soon()
+
+    def rest_soon(self) -> None:
+        """Collect garbage when nothing has been written for a while."""
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(REST_SECONDS, lambda: None if self.running else collect_now())
 
     def _go_on(self, turn: Turn) -> None:
         """The conversation's path leads to this turn now."""

@@ -10,15 +10,17 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import AwaitMount
 
-from palaver_tui.widgets.text import Text, plain
+from palaver_tui.widgets.tail import Tail
+from palaver_tui.widgets.text import Text
 
-CARET = "▍"
 CUT = 600
-"""Characters of the open block from which on it is cut at a line's end."""
+"""Characters of a long block from which on it is cut between two lines, or words."""
 PLAIN = 20_000
 """Characters of an open block, or of a whole answer, that are still laid out as Markdown."""
+ROWS = 60
+"""Lines of one block, list items or rows of a table, that are laid out as Markdown: each is some widgets."""
 BLOCKS = 200
-"""Paragraphs, list items and table rows, about, that are laid out as Markdown."""
+"""Lines of a whole answer that are."""
 
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)", re.MULTILINE)
 
@@ -40,8 +42,10 @@ class Answer(Vertical):
         self._is_writing = False
         self._holds_tail = False
         """The tail shows the end of the answer, and not marked text."""
-        self._tail = Text(CARET, classes="tail")
+        self._tail = Tail()
         self._tail.display = False
+        self._marked = Text(classes="marked")
+        self._marked.display = False
         self._rest_until = 0.0
         self._is_composed = False
         """Blocks have a place. Textual's `is_mounted` is false for as long as `on_mount` itself runs."""
@@ -50,6 +54,7 @@ class Answer(Vertical):
 
     def compose(self) -> ComposeResult:
         yield self._tail
+        yield self._marked
 
     def on_mount(self) -> None:
         self._is_composed = True
@@ -103,8 +108,9 @@ class Answer(Vertical):
             self._text, self._open, self._whole = self._whole, "", None
         self.remove_children(".block")
         self._is_writing = self._holds_tail = False
-        self._tail.show(content)
-        self._tail.display = True
+        self._tail.display = False
+        self._marked.show(content)
+        self._marked.display = True
 
     def restore(self) -> None:
         """Show the Markdown again."""
@@ -113,9 +119,10 @@ class Answer(Vertical):
         self._draw_tail()
 
     def _draw_tail(self) -> None:
-        rest = (self._arriving + self._open).strip("\n")
-        self._tail.display = self._is_writing or bool(rest)
-        self._tail.show(plain(rest + CARET * self._is_writing))
+        rest = (self._arriving + self._open).lstrip("\n")
+        self._marked.display = False
+        self._tail.display = self._is_writing or bool(rest.strip())
+        self._tail.show(rest if self._is_writing else rest.rstrip(), is_writing=self._is_writing)
 
     def _show_anew(self, text: str) -> None:
         self.remove_children(".block")
@@ -146,14 +153,19 @@ class Answer(Vertical):
 
 def is_long(text: str) -> bool:
     """Whether laying this out as Markdown would stop the screen."""
-    return len(text) > PLAIN or text.count("\n") > BLOCKS
+    return len(text) > PLAIN or text.count("\n") > BLOCKS or max(map(_rows, text.split("\n\n"))) > ROWS
+
+
+def _rows(block: str) -> int:
+    """Lines of a block that each become widgets: not those of code, which is one."""
+    return 0 if _FENCE.match(block) else block.count("\n")
 
 
 def cut_at(text: str) -> int:
     """Where the finished part of a growing text ends: 0 while nothing is finished.
 
-    At the last blank line outside a fence; past CUT characters at the last line's end outside a fence or a table; past
-    PLAIN characters or BLOCKS lines anywhere between two lines, or words.
+    At the last blank line outside a fence; of a block that is too long for Markdown anywhere between two lines, or
+    words.
     """
     outside = text
     fences = list(_FENCE.finditer(text))
@@ -165,11 +177,6 @@ def cut_at(text: str) -> int:
         cut = outside.rfind("\n\n", 0, cut)
     if cut > 0:
         return cut + 2
-    if len(text) > CUT:
-        line = outside.rfind("\n")
-        before = outside[:line].rpartition("\n")[2]
-        if line > 0 and "|" not in before and not any(start <= line < end for start, end in inner):
-            return line + 1
     return last_break(text) if is_long(text) else 0
 
 
