@@ -8,7 +8,7 @@ import importlib
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,6 +32,7 @@ from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
 from palaver_tui.screens.place import PlaceScreen
 from palaver_tui.theme import THEMES
+from palaver_tui.widgets.footer import Footer
 from palaver_tui.widgets.guard import TerminalGuard
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class PalaverApp(App[None]):
         self.crash_report: Path | None = None
         self._guard = TerminalGuard()
         self._pressed = ("", 0.0)
+        self.own_keys: Mapping[str, str] = {}
+        """Keys by the ids of bindings, as keys.toml has them; the last row of each screen shows them."""
         self._foreign = Foreign()
         for one in THEMES:
             self.register_theme(one)
@@ -90,12 +93,25 @@ class PalaverApp(App[None]):
         return tty.driver_class() if found.__name__ == "LinuxDriver" else found
 
     def on_mount(self) -> None:
+        self.call_after_refresh(self._take_keys)
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         if not self.is_headless and sys.platform != "win32":
             loop = asyncio.get_running_loop()
             for name in SIGNALS:
                 number = getattr(signal, name)
                 loop.add_signal_handler(number, self._end, 128 + number)
+
+    def _take_keys(self) -> None:
+        """The user's own keys; what is wrong with them is said in the chat."""
+        from palaver_tui.keymap import keys_file, read_keys
+
+        if keys_file().exists():
+            own = read_keys()
+            self.own_keys = own.keys
+            self.set_keymap(dict(own.keys))
+            for problem in own.problems:
+                self.chat.transcript.say(problem)
+            self.chat.query_one(Footer).refresh()
 
     def _keep_theme(self, theme: Theme) -> None:
         """Write the theme that the user chose into the settings."""
@@ -249,6 +265,17 @@ class PalaverApp(App[None]):
             entries = slash.entries(session.registry if session else None) if self.screen is self.chat else ()
             self.push_screen(HelpScreen(sections_for(self.screen), entries))
 
+    def action_key_names(self) -> None:
+        """All bindings by the names that keys.toml gives them keys by."""
+        from palaver_tui.keymap import bindings, keys_file
+        from palaver_tui.screens.help import HelpScreen
+
+        rows = [
+            (self.own_keys.get(name, one.key).replace(",", " "), f"{name}   {one.description}")
+            for name, (_, one) in bindings().items()
+        ]
+        self.push_screen(HelpScreen([(f'Names of keys for {keys_file()}: "answer.copy" = "y"', rows)]))
+
     def palette_commands(self) -> Iterable[PaletteCommand]:
         """What the command palette offers: Palaver's own commands, the models, the theme."""
         shown = self.screen_stack[-2] if len(self.screen_stack) > 1 else self.screen  # below the palette itself
@@ -263,6 +290,7 @@ class PalaverApp(App[None]):
             choose = functools.partial(self._type, f"/model {info.name}")
             yield PaletteCommand(f"model: {info.name}", info.description, choose)
         yield PaletteCommand("app: theme", "dark, light and Textual's own", self.action_change_theme)
+        yield PaletteCommand("app: key names", "what each key is called in keys.toml", self.action_key_names)
         yield PaletteCommand("app: help", "keys and commands", self.action_help)
         yield PaletteCommand("app: quit", "leave", self.action_leave)
 

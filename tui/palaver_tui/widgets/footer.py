@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.app import RenderResult
 from textual.content import Content
@@ -41,7 +41,11 @@ class Footer(Widget):
 
     def render(self) -> RenderResult:
         """One row of whole hints."""
-        return footer_line(self.hints, self.size.width)
+        own = getattr(self.app, "own_keys", {})
+        hints = [
+            replace(one, key=own[one.binding].partition(",")[0]) if one.binding in own else one for one in self.hints
+        ]
+        return footer_line(hints, self.size.width)
 
 
 def footer_line(hints: Sequence[Hint], width: int) -> Content:
