@@ -39,7 +39,7 @@ class OpenAICompatible:
             )
         if parts.username or parts.password or parts.query:
             raise UsageError(
-                "A key does not belong into a model's name.", fix="put it into keys.toml", code="key_in_name"
+                "A key does not belong into a model's name.", fix="put it into secrets.toml", code="key_in_name"
             )
         if parts.scheme == "http" and parts.hostname not in LOOPBACK and key_for(url):
             raise UsageError(
@@ -148,7 +148,7 @@ class Server:
                 )
             if response.status_code in (401, 403):
                 raise ModelFailed(
-                    f"The server refused the key ({response.status_code}).", fix="see docs/models.md, keys"
+                    f"The server refused the key ({response.status_code}).", fix="see 'Servers and their keys' in docs/models.md"
                 )
             if response.is_error:
                 response.read()

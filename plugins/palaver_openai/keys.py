@@ -15,8 +15,8 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def key_file() -> Path:
-    """`keys.toml` beside the settings: one line a server, `"https://host" = "key"`."""
-    return config_file().with_name("keys.toml")
+    """`secrets.toml` beside the settings: one line a server, `"https://host" = "key"`."""
+    return config_file().with_name("secrets.toml")
 
 
 def key_for(url: str) -> str:

@@ -172,7 +172,7 @@ def test_the_key_is_in_no_file_no_output_and_no_argument(
 ) -> None:
     """Whatever the server does: history, logs, crash reports, stdout and stderr are searched for its very bytes."""
     key = "sk-" + "q7Zp" * 8
-    kept = config_file().with_name("keys.toml")
+    kept = config_file().with_name("secrets.toml")
     if stored == "environment":
         monkeypatch.setenv("PALAVER_API_KEY", key)
     else:
@@ -206,7 +206,7 @@ def test_a_key_is_for_one_origin_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    path = config_file().with_name("keys.toml")
+    path = config_file().with_name("secrets.toml")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('"https://a.example" = "sk"\n', "utf-8")
     path.chmod(0o644)
