@@ -148,7 +148,8 @@ class Server:
                 )
             if response.status_code in (401, 403):
                 raise ModelFailed(
-                    f"The server refused the key ({response.status_code}).", fix="see 'Servers and their keys' in docs/models.md"
+                    f"The server refused the key ({response.status_code}).",
+                    fix="see 'Servers and their keys' in docs/models.md",
                 )
             if response.is_error:
                 response.read()
