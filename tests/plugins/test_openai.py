@@ -151,6 +151,25 @@ def test_the_key_goes_into_the_header_and_never_into_a_message(server: Server, m
     assert "(key)" in str(caught.value)
 
 
+def test_a_server_has_5_seconds_to_connect_and_60_to_say_something(server: Server) -> None:
+    asked = client(server, "good")
+    assert (asked._client.timeout.connect, asked._client.timeout.read) == (5.0, 60.0)
+    asked.close()
+
+
+def test_a_server_that_falls_silent_is_given_up_and_what_came_is_kept(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palaver_openai.backend.IDLE_SECONDS", 0.2)
+    asked = client(server, "silent")
+    heard: list[str] = []
+    with pytest.raises(ModelFailed, match=r"did not send anything for 0\.2 s"):
+        for delta in asked.stream([ASKED], GenerationConfig(), threading.Event()):
+            heard.append(delta.text)
+    asked.close()
+    assert heard == ["Hm"]
+
+
 CRASH = """
 import sys
 from palaver.command import parse_line
