@@ -131,7 +131,11 @@ class Server:
                 where = urlsplit(self.info.path).netloc
                 found.put((index, ModelFailed(f"There is no server at {where}.", fix="start it, or check the address")))
             except httpx.TimeoutException as error:
-                what = "answer the call" if isinstance(error, httpx.ConnectTimeout) else f"send anything for {IDLE_SECONDS:g} s"
+                what = (
+                    "answer the call"
+                    if isinstance(error, httpx.ConnectTimeout)
+                    else f"send anything for {IDLE_SECONDS:g} s"
+                )
                 found.put((index, ModelFailed(f"The server did not {what}; what it said is kept.")))
             except httpx.HTTPError as error:
                 found.put((index, ModelFailed(f"The connection to the server broke: {self._redact(str(error))}.")))
