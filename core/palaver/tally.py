@@ -86,7 +86,7 @@ class Tally:
 
     def corpus(self, metric: Metric, *, resamples: int = Settings().resamples) -> CorpusScore:
         """The corpus score so far: of the examples that are complete in every epoch."""
-        found = self._scores.get(metric.name, {})
+        found = self._scores.get(metric.name, {}).copy()  # another thread may go on adding
         usable = {key: one for key, one in found.items() if one.value is not None and one.stats}
         common = Counter(one.corpus_signature for one in usable.values()).most_common(1)
         signature = common[0][0] if common else ""
@@ -111,7 +111,7 @@ class Tally:
 
     def answers(self, metric: str) -> dict[str, Answer]:
         """The complete answers of the first epoch by example, with their score by one metric."""
-        found = self._scores.get(metric, {})
+        found = self._scores.get(metric, {}).copy()
         return {example: Answer({metric: score}, "") for (example, epoch), score in found.items() if epoch == 0}
 
 

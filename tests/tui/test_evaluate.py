@@ -196,7 +196,9 @@ async def test_a_pause_keeps_what_is_there_and_going_on_asks_only_for_the_rest(t
         await there.begin("lead-3 scripted")
         await there.until(there.gate.is_waiting.is_set)
         await there.until(lambda: f"3/{ROWS}" in there.text())
-        assert "no winner yet" in there.text()  # three shared rows are too few for one
+        # Scored while the model is silent; three shared rows are too few for a winner.
+        await there.until(lambda: "paired on 3 shared rows" in there.text())
+        assert "no winner yet" in there.text()
         await there.pilot.press("space")
         await there.until(lambda: "paused · what is there is kept" in there.text())
         assert len(there.session.store.run_turns(2)) == 3

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from textual.message import Message
 
 from palaver.errors import PalaverError, PluginFailed
+from palaver_tui.progress import ModelLine, Poor, State, View, main_metric
 
 if TYPE_CHECKING:
     from palaver.comparison import Pair
@@ -20,81 +21,14 @@ if TYPE_CHECKING:
     from palaver.metric import Metric
     from palaver.runs import Plan
     from palaver.session import Session
-    from palaver.tally import CorpusScore, Tally
+    from palaver.tally import Tally
 
-State = Literal["wait", "loading", "running", "paused", "stopped", "done", "broken"]
-
+LOOK_SECONDS = 0.1
+"""Between two looks whether there is something to score."""
 WORST = 5
 """Examples with the lowest scores that are shown, and failed ones beside them."""
 CLOSE_SECONDS = 2.0
 """How long a running evaluation has at the end to write what it has."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelLine:
-    """One model of an evaluation, and how far it is."""
-
-    run_id: int
-    model: str
-    total: int
-    state: State = "wait"
-    ended: Mapping[str, int] = field(default_factory=dict)
-    """Answers by status."""
-    cached: int = 0
-    rate: float | None = None
-    """Answers a second."""
-    left: float | None = None
-    """Seconds."""
-    scores: tuple[CorpusScore, ...] = ()
-    """The main one first."""
-    error: str = ""
-    """Why it ended before its time."""
-
-    @property
-    def done(self) -> int:
-        """Answers, whatever became of them."""
-        return sum(self.ended.values())
-
-    @property
-    def failed(self) -> int:
-        """Answers that failed: they are no answers."""
-        return self.ended.get("failed", 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Poor:
-    """An example that scored low, or failed."""
-
-    turn_id: int
-    example_id: str
-    value: float | None
-    input: str
-    output: str
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that the screen shows of an evaluation."""
-
-    plan: Plan
-    started: float
-    """Unix time."""
-    lines: tuple[ModelLine, ...]
-    pairs: tuple[Pair, ...] = ()
-    """On the main metric."""
-    poor: Mapping[int, tuple[Poor, ...]] = field(default_factory=dict)
-    """By run."""
-
-    @property
-    def is_running(self) -> bool:
-        """A model is being asked."""
-        return any(one.state in ("loading", "running") for one in self.lines)
-
-    @property
-    def is_done(self) -> bool:
-        """Nothing is missing."""
-        return all(one.state == "done" for one in self.lines)
 
 
 @dataclass
@@ -124,6 +58,8 @@ class Evaluating:
         self._dataset: Dataset | None = None
         self._tallies: dict[str, Tally] = {}
         self._is_closed = False
+        self._lock = threading.RLock()
+        """Around each change of the view: one thread counts answers, another one scores them."""
 
     @property
     def is_running(self) -> bool:
@@ -241,7 +177,8 @@ class Evaluating:
         try:
             evaluation = Evaluation(self._registry, self._store, run, dataset)
             metrics = metrics_of(self._registry, evaluation.plan, any(one.references for one in dataset.examples))
-            found = evaluation.run(self._cancel, _Listener(self, metrics).hear)
+            with _Listener(self, metrics) as listener:
+                found = evaluation.run(self._cancel, listener.hear)
         except PalaverError as failed:
             if self._is_closed:  # the history went away under it, and has what was answered
                 return
@@ -275,7 +212,7 @@ class Evaluating:
         from palaver.paired import compare_runs
 
         runs = [one.run_id for one in view.lines if one.done]
-        main = _main(view)
+        main = main_metric(view)
         if len(runs) < 2 or not main:
             return ()
         _, found = compare_runs(self._registry, self._store, runs, (main,))
@@ -285,7 +222,7 @@ class Evaluating:
         """The lowest ones by the main metric, then those that failed last."""
         from palaver.store import parse_filter
 
-        main, found = _main(view), []
+        main, found = main_metric(view), []
         if main:
             lowest = self._registry.metric(main).higher_is_better
             for turn_id, value in self._store.extremes(run, main, lowest=lowest, limit=WORST):
@@ -297,27 +234,19 @@ class Evaluating:
         return tuple(found)
 
     def _change(self, run: int, *, is_told: bool = True, **changes: object) -> None:
-        assert self._view is not None
-        lines = tuple(
-            replace(one, **changes) if one.run_id == run else one  # type: ignore[arg-type]
-            for one in self._view.lines
-        )
-        self._view = replace(self._view, lines=lines)
+        with self._lock:
+            assert self._view is not None
+            lines = tuple(
+                replace(one, **changes) if one.run_id == run else one  # type: ignore[arg-type]
+                for one in self._view.lines
+            )
+            self._view = replace(self._view, lines=lines)
         if is_told:
             self._show(self._view)
 
-    def hear(self, progress: Progress, scores: tuple[CorpusScore, ...] | None, metric: Metric | None) -> None:
-        """Another answer is there; `scores` are given when they have been computed anew."""
-        from palaver.tally import paired
-
-        assert self._view is not None
+    def count(self, progress: Progress) -> None:
+        """Another answer is there."""
         self._tallies[progress.model] = progress.tally
-        if scores is not None and metric is not None:
-            shared = {one.model: self._tallies[one.model] for one in self._view.lines if one.model in self._tallies}
-            pairs = paired(shared, metric) if len(shared) > 1 else ()
-            poor = {**self._view.poor, progress.run_id: self._poor(self._view, progress.run_id)}
-            self._view = replace(self._view, pairs=pairs, poor=poor)
-        changes: dict[str, object] = {"scores": scores} if scores is not None else {}
         self._change(  # told to nobody: a fast model answers thousands of times a second, the screen looks five times
             progress.run_id,
             is_told=False,
@@ -326,8 +255,20 @@ class Evaluating:
             cached=progress.tally.cached,
             rate=progress.rate,
             left=progress.left,
-            **changes,
         )
+
+    def score(self, progress: Progress, metrics: Sequence[Metric]) -> None:
+        """Compute the scores of what is there, the test against the other models, and the poorest answers."""
+        from palaver.tally import LIVE_RESAMPLES, paired
+
+        assert self._view is not None
+        scores = tuple(progress.tally.corpus(one, resamples=LIVE_RESAMPLES) for one in metrics)
+        shared = {one.model: self._tallies[one.model] for one in self._view.lines if one.model in self._tallies}
+        pairs = paired(shared, metrics[0]) if len(shared) > 1 else ()
+        self._change(progress.run_id, is_told=False, scores=scores)
+        poor = self._poor(self._view, progress.run_id)
+        with self._lock:
+            self._view = replace(self._view, pairs=pairs, poor={**self._view.poor, progress.run_id: poor})
 
     def _show(self, view: View) -> None:
         self._tell(Moved(self, view))
@@ -338,26 +279,43 @@ class Evaluating:
 
 
 class _Listener:
-    """Hears each answer, and computes scores only as often as they may be."""
+    """Hears each answer in the thread that asks; a thread of its own scores, only as often as it may.
+
+    A slow model may be silent for long after many answers that came at once, and these are to be scored meanwhile.
+    """
 
     def __init__(self, evaluating: Evaluating, metrics: Sequence[Metric]) -> None:
         from palaver.tally import Pace
 
         self._evaluating, self._metrics, self._pace = evaluating, metrics, Pace()
+        self._last: Progress | None = None
+        self._scored = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._score, name="palaver-evaluate-scores", daemon=True)
+
+    def __enter__(self) -> _Listener:
+        if self._metrics:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        if self._metrics:
+            self._thread.join()
 
     def hear(self, progress: Progress) -> None:
-        from palaver.tally import LIVE_RESAMPLES
+        """Another answer is there."""
+        self._last = progress
+        self._evaluating.count(progress)
 
-        if not self._pace.allows():
-            self._evaluating.hear(progress, None, None)
-            return
-        started = time.monotonic()
-        scores = tuple(progress.tally.corpus(one, resamples=LIVE_RESAMPLES) for one in self._metrics)
-        self._evaluating.hear(progress, scores, self._metrics[0] if self._metrics else None)
-        self._pace.took(time.monotonic() - started)
-
-
-def _main(view: View) -> str:
-    """The metric that comes first, and has a value."""
-    scores = [score.score for one in view.lines for score in one.scores if score.score.value is not None]
-    return scores[0].metric if scores else ""
+    def _score(self) -> None:
+        while not self._over.wait(LOOK_SECONDS):
+            progress = self._last
+            if progress is None or progress.tally.done == self._scored or not self._pace.allows():
+                continue
+            started, self._scored = time.monotonic(), progress.tally.done
+            try:
+                self._evaluating.score(progress, self._metrics)
+            except Exception:  # a metric plugin may raise anything at all: the answers come all the same
+                return
+            self._pace.took(time.monotonic() - started)

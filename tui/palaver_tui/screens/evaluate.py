@@ -13,8 +13,9 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
 from palaver_tui.entries import PaletteCommand
-from palaver_tui.evaluating import Evaluating, Moved, Refused, View
+from palaver_tui.evaluating import Evaluating, Moved, Refused
 from palaver_tui.go import Go
+from palaver_tui.progress import View
 from palaver_tui.screens import evaluate_words as words
 from palaver_tui.screens.evaluate_form import EvaluateForm, Ready
 from palaver_tui.screens.history_words import in_full

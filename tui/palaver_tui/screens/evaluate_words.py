@@ -11,8 +11,8 @@ from palaver.comparison import Interval, Pair
 from palaver.present import UNSCORED, format_signed, format_value
 from palaver.tally import CorpusScore
 from palaver.terminal import cells, clip, safe_line
-from palaver_tui.evaluating import ModelLine, Poor, View
 from palaver_tui.places import Keys
+from palaver_tui.progress import ModelLine, Poor, View
 from palaver_tui.widgets.footer import Hint
 from palaver_tui.widgets.text import styled
 
@@ -144,7 +144,7 @@ def _model(one: ModelLine, name: int, columns: _Columns, titles: Sequence[str], 
         elif title == "err":
             pieces.append((str(one.failed).rjust(size), "$error" if one.failed else "$muted"))
         elif title == "seg/s":
-            pieces.append((f"{one.rate:.1f}" if one.rate else UNSCORED).rjust(size))
+            pieces.append((f"{one.rate:.{1 if one.rate >= 0.1 else 2}f}" if one.rate else UNSCORED).rjust(size))
         elif title == "left":
             pieces.append((_left(one).rjust(size), "$muted"))
         else:
