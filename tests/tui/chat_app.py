@@ -135,13 +135,20 @@ def shown(app: PalaverApp) -> str:
 
 @asynccontextmanager
 async def chat(
-    folder: Path, script: Script, *, size: tuple[int, int] = (100, 30), theme: str = "", model: str = "scripted"
+    folder: Path,
+    script: Script,
+    *,
+    size: tuple[int, int] = (100, 30),
+    theme: str = "",
+    model: str = "scripted",
+    resume: int | None = None,
 ) -> AsyncIterator[Chat]:
     """The app, started and ready."""
     scripted = Scripted(script)
     store = Store.open(folder / "history.db")
     session = Session(ScriptedRegistry(scripted), store, model=model)
     app = PalaverApp(lambda: session, theme=theme)
+    app.chat.resume_first = resume
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             found = Chat(app, pilot, store, scripted)

@@ -244,3 +244,22 @@ async def test_a_frozen_turn_comes_to_life_with_the_focus(tmp_path: Path) -> Non
         await talk.until(lambda: not first.is_frozen and "Answer 1." in talk.shown())
         await talk.pilot.press("5")
         await talk.until(lambda: "★★★★★" in talk.shown())
+
+
+async def test_o_in_the_history_goes_on_with_the_conversation_of_a_turn(tmp_path: Path) -> None:
+    converse(tmp_path, 3)
+    async with chat(tmp_path, counts, size=(100, 30)) as talk:
+        talk.app.go("History")
+        await talk.until(lambda: "#3" in talk.shown())
+        await talk.pilot.press("o")
+        await talk.until(lambda: talk.app.screen is talk.app.chat and "Question 3." in talk.shown())
+        assert talk.screen.path == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("asked", "path"), [(2, [1, 2, 3]), (-1, [1, 2, 3]), (None, [])])
+async def test_the_app_opens_with_an_earlier_conversation(tmp_path: Path, asked: int | None, path: list[int]) -> None:
+    converse(tmp_path, 3)
+    async with chat(tmp_path, counts, resume=asked) as talk:
+        await talk.until(lambda: talk.screen.path == path)
+        if path:
+            await talk.until(lambda: "Question 3." in talk.shown())

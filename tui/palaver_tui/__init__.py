@@ -9,6 +9,19 @@ from palaver.hookspecs import hookimpl
 if TYPE_CHECKING:
     import click
 
+NEWEST = -1
+"""Stands for the turn that was answered last."""
+
+
+def _turn(typed: str) -> int | None:
+    """The number of a turn, NEWEST, or None where nothing was typed."""
+    from palaver.errors import UsageError
+
+    digits = typed.removeprefix("#")
+    if typed and typed != "last" and not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+        raise UsageError(f"A turn has a number, such as 12, not '{typed}'.", fix="palaver history")
+    return None if not typed else NEWEST if typed == "last" else int(digits)
+
 
 @hookimpl
 def palaver_commands(group: click.Group) -> None:
@@ -23,8 +36,11 @@ def palaver_commands(group: click.Group) -> None:
         envvar="PALAVER_PLAIN",
         help="Lines instead of a screen, for screen readers; also where TERM is dumb.",
     )
+    @click.option(
+        "--resume", default="", metavar="ID", help="Go on with the conversation of this turn; `last` is the newest."
+    )
     @click.pass_context
-    def chat(context: click.Context, model: str, plain: bool) -> None:
+    def chat(context: click.Context, model: str, plain: bool, resume: str) -> None:
         """Talk with a model in the terminal, score its answers, keep them."""
         import os
         import sys
@@ -35,7 +51,7 @@ def palaver_commands(group: click.Group) -> None:
         if plain or os.environ.get("TERM") == "dumb":
             from palaver_tui.plain.loop import run_plain
 
-            context.exit(run_plain(model))
+            context.exit(run_plain(model, resume=_turn(resume)))
         # Textual draws on stderr, so that `palaver chat > file` still opens.
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UsageError(
@@ -43,7 +59,7 @@ def palaver_commands(group: click.Group) -> None:
             )
         from palaver_tui.app import run_chat  # pulls Textual: paid by whoever opens it
 
-        context.exit(run_chat(model))
+        context.exit(run_chat(model, resume=_turn(resume)))
 
     @group.command("serve")
     @click.option("-m", "--model", default="", help="Model that answers; by default the best one installed.")

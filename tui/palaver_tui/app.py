@@ -31,7 +31,7 @@ from palaver_tui.places import Place, place, with_plugins
 from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
 from palaver_tui.screens.place import PlaceScreen
-from palaver_tui.theme import THEMES
+from palaver_tui.theme import ANSI_THEMES, THEMES
 from palaver_tui.widgets.footer import Footer
 from palaver_tui.widgets.guard import TerminalGuard
 
@@ -70,7 +70,7 @@ class PalaverApp(App[None]):
         self.own_keys: Mapping[str, str] = {}
         """Keys by the ids of bindings, as keys.toml has them; the last row of each screen shows them."""
         self._foreign = Foreign()
-        for one in THEMES:
+        for one in (*THEMES, *ANSI_THEMES):
             self.register_theme(one)
         self.theme = theme if theme in self.available_themes else THEMES[0].name
         self._kept_theme = self.theme
@@ -201,6 +201,8 @@ class PalaverApp(App[None]):
             self._show_foreign(wanted, session)
         elif not wanted.source:
             self._show_chat()
+            if words:
+                self._type(f"/resume {words}")
         elif session is None:
             self.notify(failure.message if failure else "the history is still being opened", markup=False)
         else:
@@ -305,7 +307,7 @@ class PalaverApp(App[None]):
         return last == key and time.monotonic() - when < AGAIN_SECONDS
 
 
-def run_chat(model: str = "") -> int:
+def run_chat(model: str = "", *, resume: int | None = None) -> int:
     """The app from its first frame to its end; the exit code of the process.
 
     Raises:
@@ -316,6 +318,7 @@ def run_chat(model: str = "") -> int:
 
     settings = read_settings()
     app = PalaverApp(lambda: open_session(settings, model), theme=settings.theme)
+    app.chat.resume_first = resume
     try:
         with tty.guarded_terminal():
             app.run()

@@ -142,3 +142,10 @@ class Previewed(Message):
     reference: str
     scores: Sequence[Score]
     spans: Sequence[Span]
+
+
+@dataclass
+class Recalled(Message):
+    """What was typed in earlier conversations, the newest at the end."""
+
+    texts: Sequence[str]

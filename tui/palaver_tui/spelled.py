@@ -95,6 +95,15 @@ def unclear(line: str, registry: Registry) -> str:
     return ""
 
 
+def missing(spelled: Spelled, registry: Registry) -> str:
+    """The same of values: what is not given yet, or cannot be meant."""
+    task = registry.task(spelled.task)
+    needed = [one.name for one in task.schema() if one.default is None and one.name not in spelled.options]
+    if needed:
+        return f"{task.name} needs {' and '.join(needed)}."
+    return unclear(spelled.line, registry)
+
+
 def _check(task: type[Task], typed: Typed, registry: Registry) -> None:
     from palaver.command import build
 

@@ -1,8 +1,8 @@
-"""The ledger look: a quiet page where the numbers carry the ink, dark and light."""
+"""The ledger look: a quiet page where the numbers carry the ink, dark and light; and in the terminal's own colours."""
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 DARK = Theme(
     name="ledger-dark",
@@ -36,4 +36,41 @@ LIGHT = Theme(
     success="#1d5f9e",
     variables={"muted": "#66635d", "better": "#1d5f9e", "worse": "#9a4a12", "hairline": "#c9c6be"},
 )
+_ANSI = {"muted": "ansi_bright_black", "better": "ansi_blue", "worse": "ansi_yellow", "hairline": "ansi_bright_black"}
+ANSI_DARK = Theme(
+    name="ledger-ansi-dark",
+    dark=True,
+    ansi=True,
+    primary="ansi_cyan",
+    secondary="ansi_blue",
+    accent="ansi_cyan",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    warning="ansi_yellow",
+    error="ansi_red",
+    success="ansi_blue",
+    variables={**BUILTIN_THEMES["ansi-dark"].variables, **_ANSI, "muted": "ansi_white"},
+)
+ANSI_LIGHT = Theme(
+    name="ledger-ansi-light",
+    dark=False,
+    ansi=True,
+    primary="ansi_cyan",
+    secondary="ansi_blue",
+    accent="ansi_blue",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    warning="ansi_red",
+    error="ansi_red",
+    success="ansi_blue",
+    variables={**BUILTIN_THEMES["ansi-light"].variables, **_ANSI, "worse": "ansi_red"},
+)
+"""The terminal's own sixteen colours; how readable they are is the terminal's word."""
 THEMES = (DARK, LIGHT)
+ANSI_THEMES = (ANSI_DARK, ANSI_LIGHT)

@@ -69,4 +69,6 @@ def unload(session: Session, name: str) -> str:
     registry = session.registry
     names = [name] if name else [one.info.name for one in registry.running() if not one.info.is_baseline]
     gone = [one for one in names if registry.unload(one)]
-    return f"{', '.join(gone)} is no longer in memory" if gone else f"{name or 'no model'} was not loaded"
+    if gone:
+        return f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} no longer in memory"
+    return f"{name} is not loaded" if name else "no model is loaded"

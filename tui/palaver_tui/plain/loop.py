@@ -19,7 +19,7 @@ from palaver_tui.plain.voice import Voice
 STOPPED = 130
 
 
-def run_plain(model: str = "") -> int:
+def run_plain(model: str = "", *, resume: int | None = None) -> int:
     """Talk until the user leaves; the exit code of the process.
 
     Raises:
@@ -28,20 +28,23 @@ def run_plain(model: str = "") -> int:
     voice = Voice()
     session = open_session(read_settings(), model)
     try:
-        return talk_in_lines(session, voice)
+        return talk_in_lines(session, voice, resume=resume)
     finally:
         session.close()
         session.store.close()
 
 
-def talk_in_lines(session: Session, voice: Voice) -> int:
+def talk_in_lines(session: Session, voice: Voice, *, resume: int | None = None) -> int:
     """Read, do and say until `/quit`, the end of the input, or ctrl+c twice."""
     talk, reader = Talk(session, voice), Reader(voice)
     orders = Orders(talk)
     session.registry.tasks()
     session.store.mark_orphans()
     voice.say(f"Palaver {__version__}, line mode.{_answering(session)}")
-    orders.start()
+    if resume is None:
+        orders.start()
+    else:
+        _take(talk, orders, f"/resume #{resume}" if resume >= 0 else "/resume")
     was_pressed = False
     while True:
         try:

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 class BranchScreen(LiveScreen):
     """The part of the Chat screen that moves among the turns of conversations."""
 
+    resume_first: int | None = None
+    """The turn whose conversation is gone on with when the session is open; negative: the last one."""
+
+    @on(messages.Opened)
+    def _resume_first(self) -> None:
+        if self.resume_first is not None:
+            self.resume(self.resume_first if self.resume_first >= 0 else None)
+
     def resume(self, turn_id: int | None = None) -> None:
         """Go on with the conversation that a turn is of; None: with the last one before this."""
         line = f"/resume #{turn_id}" if turn_id is not None else "/resume"

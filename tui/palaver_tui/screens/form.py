@@ -16,7 +16,7 @@ from palaver.errors import PalaverError
 from palaver.window import CHARACTERS_A_TOKEN
 from palaver_tui.clipboard import copy_text
 from palaver_tui.completions import file_entries
-from palaver_tui.spelled import Spelled, unclear
+from palaver_tui.spelled import Spelled, missing
 from palaver_tui.widgets.footer import Footer, Hint
 from palaver_tui.widgets.form import Form, FormField
 from palaver_tui.widgets.text import Text, styled
@@ -112,7 +112,7 @@ class FormScreen(ModalScreen[Filled]):
     def _check(self) -> None:
         """Say anew what each field comes to, and what would run."""
         spelled, form = self.spelled, self.query_one(Form)
-        self._problem = unclear(spelled.line, self._session.registry)
+        self._problem = missing(spelled, self._session.registry)
         info, state = _model_state(self._session, spelled)
         form.hint(MODEL, state, is_wrong=info is None)
         size = 0

@@ -57,6 +57,7 @@ class HistoryScreen(TurnActsScreen):
         Binding("d", "delete", "delete", id="history.delete"),
         Binding("u", "undo", "undo", show=False, id="history.undo"),
         Binding("e", "export", "export", id="history.export"),
+        Binding("o", "resume", "go on with it", show=False, id="history.resume"),
         Binding("y", "copy", "copy output", show=False, id="history.copy"),
         Binding("ctrl+t", "copy_command", "copy command", show=False, id="history.copy_command"),
         Binding("escape", "back", "back", id="history.back"),

@@ -40,6 +40,7 @@ KEYS: Keys = (
     ("d", "delete the turn, or the marked ones"),
     ("u", "undo: bring back what was deleted, until the screen is left"),
     ("e", "export the marked turns, or all that the filter finds"),
+    ("o", "go on with its conversation in the chat"),
     ("y", "copy the output"),
     ("ctrl+t", "copy the command line that lists the same turns"),
     ("esc", "close; back to the chat"),

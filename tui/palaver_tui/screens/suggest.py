@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual import on
 
-from palaver_tui import slash
+from palaver_tui import messages, slash
 from palaver_tui.completions import file_entries, word_entries
 from palaver_tui.conversation import OpenSession
 from palaver_tui.entries import Entry
@@ -20,6 +20,14 @@ class SuggestScreen(TurnScreen):
         super().__init__(open_session)
         self.searched: str | None = None
         """What was in the prompt before earlier prompts were searched; None while they are not."""
+
+    @on(messages.Opened)
+    def _recall(self) -> None:
+        self.conversation.do(lambda session: messages.Recalled(session.store.typed()))
+
+    @on(messages.Recalled)
+    def _recalled(self, event: messages.Recalled) -> None:
+        self.prompt.recall(event.texts)
 
     @property
     def menu(self) -> Menu:

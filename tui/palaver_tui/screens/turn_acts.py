@@ -18,6 +18,7 @@ from palaver.errors import PalaverError
 from palaver.session import Session
 from palaver.store import Filter
 from palaver.terminal import safe_line
+from palaver_tui.go import Go
 from palaver_tui.screens.history_words import ASKED, IN, MEANT, in_full
 from palaver_tui.screens.place import PlaceScreen
 from palaver_tui.screens.turn_export import export
@@ -198,6 +199,11 @@ class TurnActsScreen(PlaceScreen):
         if turns:
             with suppress(PalaverError):  # what could not be deleted is still there to be seen
                 self._store.delete(turns)
+
+    def action_resume(self) -> None:
+        """Go on in the chat with the conversation of the turn under the cursor."""
+        if shown := self._shown:
+            self.post_message(Go("Chat", f"#{shown.id}"))
 
     def action_copy(self) -> None:
         """Copy the output of the turn under the cursor."""
