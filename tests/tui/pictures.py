@@ -43,12 +43,7 @@ NEWS = (
 STORM = (
     "A storm closed the harbour. The ferries stayed in port. Two boats were missing. They were found in the morning."
 )
-TURNS = (
-    "Write one sentence about the sea.",
-    "/summarize --length 1 @storm.txt --ref Two boats missing in a storm were found.",
-    '/translate fr "Good morning." --ref Bonjour.',
-    '/qa @storm.txt "How many boats were missing?" --ref two',
-)
+TURNS = ('/translate fr "Good morning." --ref Bonjour.', '/qa @storm.txt "How many boats were missing?" --ref two')
 BEFORE = "/summarize -m lexrank --length 1 Bees live on the roof. Their honey is sold. --ref Honey of the bees is sold."
 VIEWS = {
     "chat": ("Chat", ""),
@@ -77,6 +72,7 @@ def prepare(home: Path) -> None:
 def evaluate(session: Session) -> list[int]:
     """Three models over the news."""
     rows = [{"id": f"n{at}", "text": text, "summary": summary} for at, (text, summary) in enumerate(NEWS, start=1)]
+    Path("storm.txt").write_text(STORM, "utf-8")
     Path("news.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     wanted = Wanted(
         task="summarize", dataset="news.jsonl", models=("lead-3", "lexrank", "luhn"), options={"length": "1"}
@@ -86,6 +82,15 @@ def evaluate(session: Session) -> list[int]:
     for run in runs:
         Evaluation(session.registry, session.store, run, dataset).run(threading.Event())
     return runs
+
+
+async def demo(pilot: Pilot[None], app: PalaverApp) -> None:
+    """Three ready translations, one good, one fair, one poor."""
+    before = len(app.chat.transcript.exchanges)
+    app.chat.conversation.demo()
+    while len(app.chat.transcript.exchanges) < before + 3:
+        await pilot.pause(0.05)
+    await settled(pilot)
 
 
 async def ask(pilot: Pilot[None], app: PalaverApp, line: str) -> None:
@@ -116,6 +121,7 @@ async def main(folder: Path) -> None:
             app.chat.transcript.clear()
             for line in TURNS:
                 await ask(pilot, app, line)
+            await demo(pilot, app)
             for view, (place, words) in VIEWS.items():
                 await pilot.resize_terminal(*SIZES[0])
                 app.go(place, words.format(*runs))

@@ -141,7 +141,7 @@ class ShelfScreen(PlaceScreen):
         return current.command if current is not None else f"palaver {self.NAME.casefold()} list"
 
     def _look_again(self) -> None:
-        if self.app.screen is self:
+        if self.is_current:
             self.look()
 
     @work(exclusive=True, group="read")
