@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from palaver.example import Example
     from palaver.executor import answer_batch
     from palaver.hookspecs import API, hookimpl
+    from palaver.interchange import Exporter, ImportedTurn, Importer
     from palaver.job import Asked, Executor, ExecutorKind, Job, Prediction
     from palaver.languages import guess_language, stop_words
+    from palaver.lines import BadRecord
     from palaver.metric import Metric, Score, Span
     from palaver.model import (
         Backend,
@@ -52,6 +54,8 @@ _HOME = {
     "palaver.example": ("Example",),
     "palaver.executor": ("answer_batch",),
     "palaver.hookspecs": ("API", "hookimpl"),
+    "palaver.interchange": ("Exporter", "ImportedTurn", "Importer"),
+    "palaver.lines": ("BadRecord",),
     "palaver.job": ("Asked", "Executor", "ExecutorKind", "Job", "Prediction"),
     "palaver.languages": ("guess_language", "stop_words"),
     "palaver.metric": ("Metric", "Score", "Span"),
@@ -72,6 +76,7 @@ __all__ = [
     "Asked",
     "Backend",
     "BadInput",
+    "BadRecord",
     "Chat",
     "ContextExceeded",
     "Delta",
@@ -79,9 +84,12 @@ __all__ = [
     "Example",
     "Executor",
     "ExecutorKind",
+    "Exporter",
     "FinishReason",
     "Generation",
     "GenerationConfig",
+    "ImportedTurn",
+    "Importer",
     "Job",
     "Message",
     "Metric",

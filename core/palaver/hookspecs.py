@@ -14,6 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from palaver.interchange import Exporter, Importer
     from palaver.job import ExecutorKind
     from palaver.metric import Metric
     from palaver.model import Backend, ModelInfo
@@ -81,6 +82,18 @@ def palaver_executors() -> Iterable[ExecutorKind]:
 
     Called once, when an evaluation names a place. `inline` and `local` are there without a plugin.
     """
+    return ()
+
+
+@hookspec
+def palaver_importers() -> Iterable[Importer]:
+    """Formats of other programs that `palaver history import --format NAME` reads. No file is opened here."""
+    return ()
+
+
+@hookspec
+def palaver_exporters() -> Iterable[Exporter]:
+    """Formats of other programs that `palaver history export --format NAME` writes, beside Palaver's own."""
     return ()
 
 

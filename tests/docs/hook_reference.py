@@ -5,7 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
-from palaver import Backend, Desk, Executor, ExecutorKind, Metric, Model, NamedDataset, ScreenKind, hookspecs
+from palaver import (
+    Backend,
+    Desk,
+    Executor,
+    ExecutorKind,
+    Exporter,
+    Importer,
+    Metric,
+    Model,
+    NamedDataset,
+    ScreenKind,
+    hookspecs,
+)
 
 HEAD = """# Hook reference
 
@@ -28,7 +40,18 @@ def _hooks() -> Iterator[str]:
 
 
 def _protocols() -> Iterator[str]:
-    for protocol in (Backend, Model, Metric, NamedDataset, ExecutorKind, Executor, ScreenKind, Desk):
+    for protocol in (
+        Backend,
+        Model,
+        Metric,
+        NamedDataset,
+        ExecutorKind,
+        Executor,
+        ScreenKind,
+        Desk,
+        Importer,
+        Exporter,
+    ):
         yield from (f"## {protocol.__name__}", "", _text(protocol), "")
         helps = _field_helps(protocol)
         for name, kind in inspect.get_annotations(protocol).items():

@@ -161,7 +161,7 @@ def show(program: Program, turn: int, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("words", nargs=-1, metavar="[FILTER]...")
-@click.option("--format", "form", default="", metavar="jsonl|csv|md|txt", help="Else by the name of the file; jsonl.")
+@click.option("--format", "form", default="", metavar="jsonl|csv|md|txt|...", help="Else by the name; jsonl.")
 @click.option("-o", "--output", "target", default="", metavar="FILE", help="Where to; stdout if not given.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @color_option
@@ -174,9 +174,9 @@ def export(program: Program, words: tuple[str, ...], form: str, target: str, for
     query = parse_filter(" ".join(words))
     with program.history() as store:
         if target in ("", "-"):
-            export_to_stdout(program.output, store.turns(query), form or "jsonl")
+            export_to_stdout(program, store.turns(query), form or "jsonl")
         else:
-            written = export_to_file(store.turns(query), form, target, is_forced=force)
+            written = export_to_file(program, store.turns(query), form, target, is_forced=force)
             program.output.talk(f"{written} turns in {target}")
 
 
@@ -190,6 +190,35 @@ def merge(program: Program, files: tuple[str, ...]) -> None:
             found = store.merge(Path(file).expanduser())
             known = f"; {found.known:,} runs were here already" if found.known else ""
             program.output.talk(f"{found.turns:,} turns of {found.runs:,} runs from {file}{known}")
+
+
+@command.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--format", "form", required=True, metavar="NAME", help="llm, chatgpt, sacrebleu, lm-eval, a plugin's.")
+@click.option("--task", default="", help="The task that these turns are of, where the files do not say it.")
+@click.option("-m", "--model", default="", help="The model that answered, where the files do not say it.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Read the files, and write nothing.")
+@click.option("--again", "is_again", is_flag=True, help="Import files that were imported before.")
+@pass_program
+@click.pass_context
+def import_turns(
+    context: click.Context,
+    program: Program,
+    files: tuple[Path, ...],
+    form: str,
+    task: str,
+    model: str,
+    is_dry: bool,
+    is_again: bool,
+) -> None:
+    """Read turns that another program has kept; each says where it is from, and what is not known of it.
+
+    llm: logs.db of `llm`. chatgpt: conversations.json of a ChatGPT export. sacrebleu: SOURCES OUTPUTS [REFERENCES...],
+    one a line. lm-eval: samples_*.jsonl. Exits with 4 if a record was no turn.
+    """
+    from palaver.cli.history_import import import_files
+
+    context.exit(import_files(program, form, files, task=task, model=model, is_dry=is_dry, is_again=is_again))
 
 
 @command.command("rate")

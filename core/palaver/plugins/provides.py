@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from palaver import hookspecs
+from palaver.interchange import Exporter, Importer
 from palaver.job import ExecutorKind
 from palaver.metric import Metric
 from palaver.model import Backend, ModelInfo
@@ -26,6 +27,8 @@ _KINDS = (
     ("palaver_datasets", "dataset"),
     ("palaver_executors", "executor"),
     ("palaver_screens", "screen"),
+    ("palaver_importers", "importer"),
+    ("palaver_exporters", "exporter"),
 )
 _NAME = re.compile(r"[^\W_][\w.+:-]*")
 
@@ -103,7 +106,7 @@ def adds_of(module: ModuleType) -> tuple[str, ...]:
 def _with_help(words: str, one: object) -> str:
     if isinstance(one, type) and issubclass(one, Task):
         return f"{words}: {one.summary()}"
-    if isinstance(one, NamedDataset | ExecutorKind | ScreenKind):
+    if isinstance(one, NamedDataset | ExecutorKind | ScreenKind | Importer | Exporter):
         return f"{words}: {one.summary}"
     return words
 
@@ -118,6 +121,10 @@ def _check(hook: str, one: object) -> None:
         right, what = isinstance(one, Backend), "backends: name, isolated, resolve(name), load(info)"
     elif hook == "palaver_datasets":
         right, what = isinstance(one, NamedDataset), "data sets: name, summary, tasks, examples()"
+    elif hook == "palaver_importers":
+        right, what = isinstance(one, Importer), "importers: name, summary, read(files)"
+    elif hook == "palaver_exporters":
+        right, what = isinstance(one, Exporter), "exporters: name, summary, export(turns, out)"
     elif hook == "palaver_screens":
         right, what = isinstance(one, ScreenKind), "kinds of screens: name, summary, open(desk)"
     elif hook == "palaver_executors":

@@ -41,6 +41,11 @@ class Answered:
     error: str = ""
     references: tuple[GoodOutput, ...] = ()
     scores: tuple[Score, ...] = ()
+    created: float | None = None
+    """Unix time, where it is not now."""
+    ended_how: bool = True
+    """The model's reason to end is known."""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +130,13 @@ def _add_answer(connection: Connection, answer: Answered, owner: process.Owner, 
     references = {clean(one.text): one for one in answer.references}
     output, raw, named = clean(answer.output), clean(answer.raw), reference_set(references)
     columns = writes.start_columns(start, owner, version) | {
-        "created": now,
+        "created": now if answer.created is None else answer.created,
         "touched": now,
+        "note": clean(answer.note),
         "status": answer.status,
         "output": output,
         "raw": None if raw == output else raw,
-        "finish_reason": generation.finish_reason,
+        "finish_reason": generation.finish_reason if answer.ended_how else "",
         "error": clean(answer.error or generation.error),
         "prompt_tokens": generation.prompt_tokens,
         "output_tokens": generation.output_tokens,
