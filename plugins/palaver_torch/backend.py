@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import os
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from palaver import Model, ModelFailed, ModelInfo, NeedsDownload, PalaverError
 from palaver_torch.checkpoint import TASKS, WEIGHTS, cached_snapshot, hub_name, kind_of, looks_like_one, read_checkpoint
 from palaver_torch.languages import fixed_pair
+from palaver_torch.names import gguf_file, missing_packages, precision_of, taken_over
 
 _INSTALL = "pip install 'palaver[torch]'"
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.jinja")
@@ -24,7 +24,12 @@ class Torch:
     isolated = True
 
     def resolve(self, name: str) -> ModelInfo | None:
-        """`hf:org/name`, or the path of a folder with a config.json."""
+        """`hf:org/name`, the path of a folder with a config.json, or `torch:` before the path of a GGUF file."""
+        if (file := gguf_file(name)) is not None:
+            found = ModelInfo(
+                name=f"{file}", backend="llamacpp", title=file.stem, tasks=TASKS["causal"], path=str(file)
+            )
+            return taken_over(found, precision_of(name))
         if name.startswith("hf:"):
             return self._described(ModelInfo(name=name, backend=self.name, title=hub_name(name)), cached_snapshot(name))
         folder = Path(name).expanduser()
@@ -34,7 +39,7 @@ class Torch:
         return self._described(ModelInfo(name=folder.name, backend=self.name, title=folder.name), folder)
 
     def load(self, info: ModelInfo) -> Model:
-        """Load the model's folder, fetched from the hub if need be and allowed.
+        """Load the model's folder, fetched from the hub if need be and allowed, or its GGUF file.
 
         Raises:
             NeedsDownload: it is not on this machine, and cannot be fetched now.
@@ -42,11 +47,21 @@ class Torch:
         """
         if (missing := _without_torch(info)) is not None:
             raise missing
+        if info.path.lower().endswith(".gguf"):
+            from palaver_torch import quantized
+
+            return quantized.load(info, Path(info.path))
         from palaver_torch.loader import load  # torch and transformers: two seconds, paid by who loads a model
 
         folder = self._folder(info)
         was_bundle = info.path not in ("", str(folder), str(folder / WEIGHTS))
         return load(dataclasses.replace(info, digest="") if was_bundle else info, folder)
+
+    def take_over(self, info: ModelInfo, *, for_batches: bool) -> ModelInfo | None:
+        """A GGUF file as a model of this backend: in four bits as it is, or for batches in bfloat16."""
+        if not info.path.lower().endswith(".gguf") or not Path(info.path).is_file() or missing_packages():
+            return None
+        return taken_over(info, "bfloat16" if for_batches else "")
 
     def examine(self, info: ModelInfo) -> PalaverError | None:
         """PyTorch is missing, or the folder is one that is always refused."""
@@ -105,7 +120,7 @@ class Torch:
 
 
 def _without_torch(info: ModelInfo) -> ModelFailed | None:
-    missing = [one for one in ("torch", "transformers", "safetensors") if importlib.util.find_spec(one) is None]
+    missing = missing_packages()
     if not missing:
         return None
     return ModelFailed(f"{info.name} needs {missing[0]}, which is not installed.", fix=_INSTALL, code="no_torch")

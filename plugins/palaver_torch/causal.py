@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from transformers import AttentionInterface
@@ -12,10 +13,13 @@ from transformers import AttentionInterface
 from palaver import ContextExceeded, Delta, GenerationConfig, ModelFailed, ModelInfo, Request
 from palaver_torch.decode import CausalForward, Job, Limits, Writer, Written
 from palaver_torch.device import cache_budget
+from palaver_torch.lean import LeanForward, llama_of
 from palaver_torch.pieces import Pieces
 from palaver_torch.slots import SlotCache
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from palaver_torch.loader import Loaded
 
 _MOST_ROWS = {"cpu": 64, "mps": 64, "cuda": 1024}
@@ -23,24 +27,67 @@ _FLUSH = 16
 """Tokens of one text in a batch between two pieces: nobody reads along there."""
 
 
+class Writes(Protocol):
+    """What writes the tokens: `decode.Writer` for many texts at once, `stream.Streamer` for one."""
+
+    def write(
+        self,
+        jobs: Sequence[Job],
+        config: GenerationConfig,
+        limits: Limits,
+        cancel: threading.Event,
+        *,
+        stopped: set[int],
+        reuse: bool = False,
+    ) -> Iterator[Written]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Causal:
+    """The parts of a causal model, wherever its weights came from."""
+
+    info: ModelInfo
+    device: torch.device
+    tokenizer: PreTrainedTokenizerBase
+    writer: Writes
+    size: int
+    """Weights."""
+    token_bytes: int
+    """Of keys and values, for one token."""
+
+
+def of_checkpoint(loaded: Loaded) -> CausalModel:
+    """A model of transformers', with its own forward pass where ours does not know the architecture.
+
+    Raises:
+        ModelFailed: the model's attention is not plain keys and values with positions that can be given.
+    """
+    network, device = loaded.network, loaded.place.device
+    size, token_bytes = sum(one.numel() for one in network.parameters()), _bytes_a_token(loaded)
+    slots = SlotCache(loaded.place.dtype)
+    found = llama_of(network, loaded.place.dtype)
+    forward: CausalForward
+    if found is not None:
+        forward = LeanForward(found)
+    else:
+        _refuse_what_slots_cannot(loaded)
+        # transformers finds attention functions by name; this model's own one reads this model's slots.
+        name = f"palaver_{id(slots):x}"
+        AttentionInterface.register(name, slots.attend)
+        network.config._attn_implementation = name
+        network.config.get_text_config()._attn_implementation = name
+        forward = cast(CausalForward, network)
+    writer = Writer(forward, slots, ends=_end_tokens(loaded), device=device)
+    return CausalModel(Causal(loaded.info, device, loaded.tokenizer, writer, size, token_bytes))
+
+
 class CausalModel:
     """A loaded causal model."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._info, self._place = loaded.info, loaded.place
-        self._tokenizer = loaded.tokenizer
-        self._size = sum(one.numel() for one in loaded.network.parameters())
-        _refuse_what_slots_cannot(loaded)
-        self._slots = SlotCache()
-        # transformers finds attention functions by name; this model's own one reads this model's slots.
-        name = f"palaver_{id(self._slots):x}"
-        AttentionInterface.register(name, self._slots.attend)
-        loaded.network.config._attn_implementation = name
-        loaded.network.config.get_text_config()._attn_implementation = name
-        self._token_bytes = _bytes_a_token(loaded)
-        self._writer: Writer | None = Writer(
-            cast(CausalForward, loaded.network), self._slots, ends=_end_tokens(loaded), device=loaded.place.device
-        )
+    def __init__(self, parts: Causal) -> None:
+        self._info, self._device, self._tokenizer = parts.info, parts.device, parts.tokenizer
+        self._size, self._token_bytes = parts.size, parts.token_bytes
+        self._writer: Writes | None = parts.writer
 
     @property
     def info(self) -> ModelInfo:
@@ -72,7 +119,6 @@ class CausalModel:
 
     def close(self) -> None:
         self._writer = None
-        self._slots.release()
 
     def _tokens(self, request: Request) -> list[int]:
         messages = [{"role": one.role, "content": _whole(one.content)} for one in request.messages]
@@ -100,7 +146,7 @@ class CausalModel:
 
     def _limits(self, config: GenerationConfig, prompts: Sequence[Sequence[int]]) -> Limits:
         """How many rows the memory takes, and how many prompt tokens a pass may have and still hear a cancel."""
-        device = self._place.device
+        device = self._device
         longest = min(max(map(len, prompts)) + config.max_new_tokens, self._info.context or 10**9)
         fitting = cache_budget(device) // max(1, longest * self._token_bytes)
         rows = max(1, min(_MOST_ROWS.get(device.type, 64), fitting))

@@ -98,9 +98,9 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 def _model(loaded: Loaded) -> Model:
     if loaded.checkpoint.kind == "causal":
-        from palaver_torch.causal import CausalModel
+        from palaver_torch.causal import of_checkpoint
 
-        return CausalModel(loaded)
+        return of_checkpoint(loaded)
     if loaded.checkpoint.kind == "seq2seq":
         from palaver_torch.seq2seq import Seq2SeqModel
 

@@ -58,8 +58,10 @@ def cache_keyword(forward: Callable[..., object]) -> str:
 class SlotCache(Cache):
     """The cache, and the attention function that reads it."""
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: torch.dtype | None = None) -> None:
+        """`dtype` is that of the keys which `read` keeps; transformers' models bring their own."""
         super().__init__(layers=[])
+        self._dtype = dtype
         self.slots = 0
         self.columns = 0
         self._keys: list[torch.Tensor] = []  # (S, K, C, D) a layer
@@ -125,6 +127,15 @@ class SlotCache(Cache):
             self._keys[layer][slot, :, : keys.shape[1]] = keys
             self._values[layer][slot, :, : values.shape[1]] = values
 
+    def read(self, layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """See `llama.Attend`: queries (N, H, D), keys and values (N, K, D) to (N, H*D)."""
+        queries, keys, values = (one.to(self._dtype) for one in (queries, keys, values))
+        if self._decode is not None:
+            self.update(keys[:, :, None], values[:, :, None], layer)
+            return self._attend(layer, queries[:, :, None], None, None).flatten(1)
+        self.update(keys.transpose(0, 1)[None], values.transpose(0, 1)[None], layer)
+        return self._attend(layer, queries.transpose(0, 1)[None], None, None)[0].flatten(1)
+
     # What transformers calls
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
@@ -166,17 +177,21 @@ class SlotCache(Cache):
         """The attention of transformers' interface: queries (B, H, T, D) to (B, T, H, D)."""
         layer = module.layer_idx
         assert isinstance(layer, int)
+        return self._attend(layer, query, scaling, sliding_window), None
+
+    def _attend(self, layer: int, query: torch.Tensor, scaling: float | None, window: int | None) -> torch.Tensor:
+        """Queries (B, H, T, D) to (B, T, H, D)."""
         keys, values = self._keys[layer], self._values[layer]
         if self._decode is not None:
             now = self._decode
-            found = [_attend_rows(now, part, query, keys, values, scaling, sliding_window) for part in now.parts]
-            return torch.cat(found) if len(found) > 1 else found[0], None
+            found = [_attend_rows(now, part, query, keys, values, scaling, window) for part in now.parts]
+            return torch.cat(found) if len(found) > 1 else found[0]
         pieces, offset = [], 0
         for piece in self._segments:
             part = query[:, :, offset : offset + piece.length]
-            pieces.append(_attend_piece(piece, part, keys, values, scaling, sliding_window))
+            pieces.append(_attend_piece(piece, part, keys, values, scaling, window))
             offset += piece.length
-        return torch.cat(pieces, dim=2).transpose(1, 2), None
+        return torch.cat(pieces, dim=2).transpose(1, 2)
 
 
 def _attend_rows(

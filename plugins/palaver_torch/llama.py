@@ -1,0 +1,206 @@
+"""The forward pass of Llama and its like (SmolLM, Qwen 2, Mistral), with as few operations as PyTorch allows.
+
+Against transformers' own: one product for queries, keys and values, one for gate and up, rotation as one complex
+multiplication, a norm in two operations, no padding and no masks beside those of whoever attends. What attends is
+handed in: nothing here knows caches, texts or requests.
+
+Letters: N positions of one or many texts, D width of the model, H query heads, G key heads, W width of a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch.nn.functional import layer_norm, linear, silu
+
+from palaver_torch.blocks import BLOCK, Nibbles
+
+
+class Product(Protocol):
+    """A matrix that multiplies."""
+
+    def __call__(self, x: torch.Tensor, /) -> torch.Tensor:
+        """(N, K) to (N, M)."""
+        ...
+
+
+class Dense:
+    """A matrix of plain numbers."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
+        self.weight, self.bias = weight, bias
+
+    def __call__(self, x: torch.Tensor, /) -> torch.Tensor:
+        return linear(x, self.weight, self.bias)
+
+
+class Embedding:
+    """The vector of each token, in plain numbers."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        self.weight = weight
+
+    def __call__(self, tokens: torch.Tensor, /) -> torch.Tensor:
+        """Vectors (N, D) in float32 of tokens (N)."""
+        return self.weight[tokens].float()
+
+
+class Packed:
+    """A matrix in four bits, in the order in which PyTorch's kernel reads it.
+
+    A row of the result does not depend on how many rows are multiplied at once, to the last bit.
+    """
+
+    def __init__(self, nibbles: Nibbles, bias: torch.Tensor | None = None) -> None:
+        rows = -nibbles.codes.shape[0] % 16  # the kernel counts in sixteens
+        codes = torch.nn.functional.pad(nibbles.codes, (0, 0, 0, rows)).to(torch.int32)
+        scales = torch.nn.functional.pad(nibbles.scales, (0, 0, 0, 0, 0, rows))
+        self._packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes, 1)
+        self._scales = scales.transpose(0, 1).to(torch.bfloat16).contiguous()  # (B, N, 2)
+        self._is_double, self._rows, self._bias = nibbles.is_double, nibbles.codes.shape[0] if rows else 0, bias
+        self._multiply = torch.ops.aten._weight_int4pack_mm_for_cpu.default
+
+    def __call__(self, x: torch.Tensor, /) -> torch.Tensor:
+        if self._is_double:
+            x = torch.cat((x, x), dim=1)
+        out: torch.Tensor = self._multiply(x, self._packed, BLOCK, self._scales)
+        if self._rows:
+            out = out[:, : self._rows]
+        return out if self._bias is None else out + self._bias
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a model."""
+
+    layers: int
+    width: int
+    """D."""
+    heads: int
+    """H."""
+    groups: int
+    """G."""
+    head: int
+    """W."""
+    epsilon: float
+    """Added under the root of a norm."""
+    dtype: torch.dtype
+    """Of what products read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer. The rows of `mix` for queries and keys are in pairs: what rotates together stands together."""
+
+    before: torch.Tensor
+    """Scale of the norm (D), twice over: see `_norm`."""
+    mix: Product
+    """Queries, keys, values."""
+    out: Product
+    after: torch.Tensor
+    gate: Product
+    """Gate and up."""
+    down: Product
+
+
+Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Layer, queries (N, H, W), keys and values (N, G, W), in float32, to (N, H*W)."""
+
+
+class Llama:
+    """A model without its cache."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        embed: Callable[[torch.Tensor], torch.Tensor],
+        layers: Sequence[Layer],
+        norm: torch.Tensor,
+        head: Product,
+        frequencies: torch.Tensor,
+    ) -> None:
+        self.shape, self.layers = shape, layers
+        self._embed, self._last, self._head = embed, norm, head
+        self._frequencies = frequencies.double()
+        self._turns = torch.empty(0, frequencies.shape[0], dtype=torch.complex64, device=frequencies.device)
+        """Rotation of each position (C, W/2)."""
+
+    def with_layers(self, layers: Sequence[Layer]) -> Llama:
+        """The same model with its matrices in another form."""
+        return Llama(self.shape, self._embed, layers, self._last, self._head, self._frequencies)
+
+    def to(self, device: torch.device) -> Llama:
+        """The same model on a device; its matrices are plain ones."""
+        if device == self._frequencies.device:
+            return self
+        layers = [
+            Layer(
+                one.before.to(device),
+                _moved(one.mix, device),
+                _moved(one.out, device),
+                one.after.to(device),
+                _moved(one.gate, device),
+                _moved(one.down, device),
+            )
+            for one in self.layers
+        ]
+        embed = self._embed
+        if isinstance(embed, Embedding):
+            embed = Embedding(embed.weight.to(device))
+        head = _moved(self._head, device)
+        return Llama(self.shape, embed, layers, self._last.to(device), head, self._frequencies.to(device))
+
+    def reach(self, positions: int) -> None:
+        """Be ready for that many positions."""
+        if self._turns.shape[0] < positions:
+            at = torch.arange(positions + positions // 2, dtype=torch.double, device=self._frequencies.device)
+            angles = at[:, None] * self._frequencies
+            self._turns = torch.polar(torch.ones_like(angles), angles).to(torch.complex64)
+
+    def read(self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
+        """What the last layer makes of the tokens (N) at their positions (N): (N, D)."""
+        shape = self.shape
+        count, rotated = tokens.shape[0], (shape.heads + shape.groups) * shape.head
+        turns = self._turns[positions][:, None]  # (N, 1, W/2)
+        pairs = (count, shape.heads + shape.groups, shape.head // 2, 2)
+        x = self._embed(tokens)
+        for at, layer in enumerate(self.layers):
+            mixed = layer.mix(self._norm(x, layer.before)).float()
+            turned = torch.view_as_complex(mixed[:, :rotated].view(pairs)) * turns
+            both = torch.view_as_real(turned).view(count, -1, shape.head)
+            values = mixed[:, rotated:].view(count, shape.groups, shape.head)
+            found = attend(at, both[:, : shape.heads], both[:, shape.heads :], values)
+            x = x + layer.out(found.to(shape.dtype))
+            gate, up = layer.gate(self._norm(x, layer.after)).chunk(2, dim=1)
+            x = x + layer.down(silu(gate) * up)
+        return self._norm(x, self._last)
+
+    def logits(self, found: torch.Tensor) -> torch.Tensor:
+        """Logits (N, V) of what `read` gave (N, D)."""
+        return self._head(found)
+
+    def _norm(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        """Zhang & Sennrich 2019: x over the root of its mean square, times the scale.
+
+        Beside its own negative x has the mean 0 and the same mean square: the norm that subtracts the mean, which
+        PyTorch has in one operation, then does what the one without takes six for.
+        """
+        both = layer_norm(torch.cat((x, -x), dim=1), scale.shape, scale, None, self.shape.epsilon)
+        return both[:, : x.shape[1]].to(self.shape.dtype)
+
+
+def pairs_together(shape: Shape) -> torch.Tensor:
+    """The order of rows that puts side by side what turns together; values stay as they are."""
+    order = torch.arange((shape.heads + 2 * shape.groups) * shape.head)
+    turning = (shape.heads + shape.groups) * shape.head
+    order[:turning] = order[:turning].view(-1, 2, shape.head // 2).transpose(1, 2).flatten()
+    return order
+
+
+def _moved(product: Product, device: torch.device) -> Product:
+    assert isinstance(product, Dense), "four bits stay where they are"
+    bias = product.bias.to(device) if product.bias is not None else None
+    return Dense(product.weight.to(device), bias)
