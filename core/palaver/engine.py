@@ -22,6 +22,7 @@ from palaver import frames
 from palaver.errors import ModelFailed, PalaverError
 from palaver.isolated import IsolatedModel
 from palaver.model import GenerationConfig, ModelInfo, Request
+from palaver.process import memory_free
 
 IDLE_SECONDS = float(os.environ.get("PALAVER_ENGINE_IDLE") or 600)
 
@@ -42,7 +43,7 @@ class Engine:
         with self._lock:
             model = self._models.pop(key, None) or IsolatedModel(info, module=module)
             self._models[key] = model  # the last one is the one used last
-            room = _memory_free()
+            room = memory_free()
             for old in [one for one in self._models if one != key]:
                 if info.memory <= room or model.alive:
                     break
@@ -216,15 +217,6 @@ def _inode(path: Path) -> int:
         return path.stat().st_ino
     except OSError:
         return 0
-
-
-def _memory_free() -> int:
-    """Bytes that a new process can have; plenty where the platform does not say."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for row in Path("/proc/meminfo").read_text("ascii").splitlines():
-            if row.startswith("MemAvailable:"):
-                return int(row.split()[1]) * 1024
-    return 2**60
 
 
 if __name__ == "__main__":

@@ -196,6 +196,22 @@ class Examines(Protocol):
 
 
 @runtime_checkable
+class TakesOver(Protocol):
+    """What a Backend may also have: to compute another backend's files, in forms that it names."""
+
+    def take_over(self, info: ModelInfo, form: str) -> ModelInfo | None:
+        """The model that `NAME@FORM` means, where `info` is that of NAME; None where it is not this backend's."""
+        ...
+
+    def for_batches(self, info: ModelInfo) -> ModelInfo | None:
+        """The same weights in the form that answers many requests faster here than `info` does; None where none does.
+
+        Quick: it looks, and neither hashes nor loads.
+        """
+        ...
+
+
+@runtime_checkable
 class Backend(Protocol):
     """What loads models of one kind."""
 

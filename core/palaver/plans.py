@@ -10,11 +10,15 @@ from pathlib import Path
 from palaver.choice import languages_of_first
 from palaver.data import Dataset
 from palaver.errors import NotFound, UsageError
+from palaver.model import ModelInfo
 from palaver.registry import DECODING, Registry
 from palaver.runs import Plan, plan_of
 from palaver.sources import open_dataset
 from palaver.store import Store
 from palaver.task import Task
+
+MANY = 32
+"""Examples from which on another engine may answer: it takes seconds to load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,11 @@ def make_plans(registry: Registry, store: Store, wanted: Wanted) -> tuple[Datase
         wanted.dataset, task, store, named=registry.dataset, references=wanted.references, columns=wanted.columns
     )
     languages = languages_of_first(task, dataset.examples)
-    names = [registry.choose(task.name, one, languages=languages).name for one in (wanted.models or ("",))]
+    count = len(dataset.examples[: wanted.limit]) * wanted.repeat
+    names = [
+        engine_for(registry, one, registry.choose(task.name, one, languages=languages), count).name
+        for one in (wanted.models or ("",))
+    ]
     plan = Plan(
         task=task.name,
         options=task.options(),
@@ -71,6 +79,22 @@ def make_plans(registry: Registry, store: Store, wanted: Wanted) -> tuple[Datase
         bad=len(dataset.bad),
     )
     return dataset, [dataclasses.replace(plan, model=name) for name in dict.fromkeys(names)]
+
+
+def engine_for(registry: Registry, wanted: str, info: ModelInfo, count: int) -> ModelInfo:
+    """The model with the fastest engine for so many examples, unless the wish names one: `llamacpp:smollm2`."""
+    return info if count < MANY or wanted == info.ref else registry.for_batches(info)
+
+
+def told(registry: Registry, plan: Plan) -> str:
+    """Which engine answers, where it is not the model's own."""
+    base, _, form = plan.model.rpartition("@")
+    if not base:
+        return ""
+    info, own = registry.info(plan.model), registry.info(base)
+    if info.backend == own.backend:
+        return ""
+    return f"{own.name} is computed by {info.backend} in {form}, not by {own.backend}; -m {own.ref} keeps that"
 
 
 def reopen(registry: Registry, store: Store, run: int) -> Dataset:

@@ -190,3 +190,12 @@ class ModelProcess:
             return ""
         lines = text.partition("Fatal Python error:")[0].strip().splitlines()
         return safe_line(lines[-1], 200) if lines else ""
+
+
+def memory_free() -> int:
+    """Bytes that a new process can have; plenty where the platform does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for row in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if row.startswith("MemAvailable:"):
+                return int(row.split()[1]) * 1024
+    return 2**60

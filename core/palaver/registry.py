@@ -12,6 +12,7 @@ from typing import TypeVar
 from palaver.choice import ANY, Languages, best_download, can, fits, preference
 from palaver.config import Settings
 from palaver.errors import BadInput, NeedsDownload, PalaverError, PluginFailed, UsageError, not_found
+from palaver.forms import for_batches, taken_over
 from palaver.job import Executor, ExecutorKind
 from palaver.metric import Metric
 from palaver.model import Backend, Examines, GenerationConfig, Model, ModelInfo
@@ -95,7 +96,15 @@ class Registry:
         for backend, _ in self._backends.values():
             if (resolved := backend.resolve(name)) is not None:
                 return resolved
+        if found := taken_over((one for one, _ in self._backends.values()), self._models, name):
+            return found
         raise not_found("model", name, self._models, fix="palaver models list")
+
+    def for_batches(self, info: ModelInfo) -> ModelInfo:
+        """The same weights with the engine that answers many requests fastest; `info` where that is its own."""
+        self._load()
+        found = for_batches((one for one, _ in self._backends.values()), info)
+        return next((one for one in found if self.examine(one) is None), info)
 
     @staticmethod
     def is_installed(info: ModelInfo) -> bool:

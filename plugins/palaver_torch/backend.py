@@ -9,8 +9,9 @@ from pathlib import Path
 
 from palaver import Model, ModelFailed, ModelInfo, NeedsDownload, PalaverError
 from palaver_torch.checkpoint import TASKS, WEIGHTS, cached_snapshot, hub_name, kind_of, looks_like_one, read_checkpoint
+from palaver_torch.gguf import knows
 from palaver_torch.languages import fixed_pair
-from palaver_torch.names import gguf_file, missing_packages, precision_of, taken_over
+from palaver_torch.names import batch_form, form_of, gguf_file, missing_packages, taken_over
 
 _INSTALL = "pip install 'palaver[torch]'"
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.jinja")
@@ -24,12 +25,10 @@ class Torch:
     isolated = True
 
     def resolve(self, name: str) -> ModelInfo | None:
-        """`hf:org/name`, the path of a folder with a config.json, or `torch:` before the path of a GGUF file."""
+        """`hf:org/name`, the path of a folder with a config.json, or `FILE.gguf@4bit`, `FILE.gguf@bfloat16`."""
         if (file := gguf_file(name)) is not None:
-            found = ModelInfo(
-                name=f"{file}", backend="llamacpp", title=file.stem, tasks=TASKS["causal"], path=str(file)
-            )
-            return taken_over(found, precision_of(name))
+            found = ModelInfo(name=file.stem, backend="gguf", title=file.stem, tasks=TASKS["causal"], path=str(file))
+            return taken_over(found, form_of(name))
         if name.startswith("hf:"):
             return self._described(ModelInfo(name=name, backend=self.name, title=hub_name(name)), cached_snapshot(name))
         folder = Path(name).expanduser()
@@ -57,11 +56,14 @@ class Torch:
         was_bundle = info.path not in ("", str(folder), str(folder / WEIGHTS))
         return load(dataclasses.replace(info, digest="") if was_bundle else info, folder)
 
-    def take_over(self, info: ModelInfo, *, for_batches: bool) -> ModelInfo | None:
-        """A GGUF file as a model of this backend: in four bits as it is, or for batches in bfloat16."""
-        if not info.path.lower().endswith(".gguf") or not Path(info.path).is_file() or missing_packages():
-            return None
-        return taken_over(info, "bfloat16" if for_batches else "")
+    def take_over(self, info: ModelInfo, form: str) -> ModelInfo | None:
+        """A GGUF file as a model of this backend: in four bits, as it is, or in plain numbers."""
+        return taken_over(info, form)
+
+    def for_batches(self, info: ModelInfo) -> ModelInfo | None:
+        """A GGUF file in plain numbers, where PyTorch is installed and knows the architecture."""
+        found = None if missing_packages() else taken_over(info, batch_form())
+        return found if found is not None and knows(Path(found.path)) else None
 
     def examine(self, info: ModelInfo) -> PalaverError | None:
         """PyTorch is missing, or the folder is one that is always refused."""

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+ARCHITECTURES = frozenset({"llama", "qwen2"})
+"""Models that `gguf_llama` makes."""
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
 _MOST = 2**24
@@ -81,6 +83,21 @@ def read(path: Path) -> File:
         return _Reader(data).file()
     except (struct.error, OverflowError, MemoryError) as error:
         raise NotGGUF("its header is damaged") from error
+
+
+def knows(path: Path) -> bool:
+    """Whether the file is of an architecture that is computed here. Quick: the first bytes are looked at."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(2**16)
+    except OSError:
+        return False
+    key = _packed("general.architecture") + struct.pack("<I", _STRING)
+    return begin[:4] == b"GGUF" and any(key + _packed(one) in begin for one in ARCHITECTURES)
+
+
+def _packed(text: str) -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode()
 
 
 class _Reader:

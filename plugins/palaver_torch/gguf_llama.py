@@ -7,10 +7,8 @@ from collections.abc import Callable
 import torch
 
 from palaver_torch import blocks
-from palaver_torch.gguf import File, NotGGUF, Tensor
+from palaver_torch.gguf import ARCHITECTURES, File, NotGGUF, Tensor
 from palaver_torch.llama import Dense, Embedding, Layer, Llama, Packed, Product, Shape, pairs_together
-
-ARCHITECTURES = frozenset({"llama", "qwen2"})
 
 
 class Maker:

@@ -1,6 +1,7 @@
-"""Names of GGUF files that PyTorch computes: `torch:FILE.gguf` in four bits, `...@bfloat16` in plain numbers.
+"""Names of GGUF files that PyTorch computes: `NAME@4bit` as the file has them, `NAME@bfloat16` in plain numbers.
 
-The precision is part of the name because it is part of the answer: history and cached answers tell them apart.
+The form is part of the name because it is part of the answer: history and cached answers tell them apart. Nothing here
+imports torch.
 """
 
 from __future__ import annotations
@@ -11,18 +12,16 @@ from pathlib import Path
 
 from palaver import ModelInfo
 
-_PRECISIONS = ("bfloat16", "float16", "float32")
+FOUR_BITS = "4bit"
+_BYTES = {FOUR_BITS: 4, "bfloat16": 4, "float16": 4, "float32": 8}
+"""Bytes of memory for a byte of the file: four bits come with the layers once more in 16 bits, for prompts."""
+_COMPUTES_16_BITS = ("avx512_bf16", "amx_bf16")
 
 
-def precision_of(name: str) -> str:
-    """The precision that the name asks for; empty for the file's own four bits."""
-    found = name.rpartition("@")[2] if "@" in name else ""
-    return found if found in _PRECISIONS else ""
-
-
-def without_precision(name: str) -> str:
-    """The name of the model alone."""
-    return name.rpartition("@")[0] if precision_of(name) else name
+def form_of(name: str) -> str:
+    """The form that a name ends with; empty where it ends otherwise."""
+    form = name.rpartition("@")[2] if "@" in name else ""
+    return form if form in _BYTES else ""
 
 
 def missing_packages() -> list[str]:
@@ -31,24 +30,36 @@ def missing_packages() -> list[str]:
 
 
 def gguf_file(name: str) -> Path | None:
-    """The file that `torch:FILE.gguf` means, with or without a precision."""
-    if not name.startswith("torch:"):
+    """The file that `FILE.gguf@FORM` means."""
+    if not form_of(name):
         return None
-    path = Path(without_precision(name.removeprefix("torch:"))).expanduser()
+    path = Path(name.rpartition("@")[0].removeprefix("gguf:")).expanduser()
     return path.resolve() if path.suffix.lower() == ".gguf" and path.is_file() else None
 
 
-def taken_over(info: ModelInfo, precision: str) -> ModelInfo:
-    """`info`, a GGUF file of another backend's, as a model of this one."""
-    size = Path(info.path).stat().st_size
-    # Four bits, the same layers once more in bfloat16 for prompts, keys and values; or all of it in 16 or 32 bits.
-    times = {"": 4, "bfloat16": 4, "float16": 4, "float32": 8}[precision]
+def taken_over(info: ModelInfo, form: str) -> ModelInfo | None:
+    """`info`, a GGUF file of another backend's, as a model of this one; None where there is no such file or form."""
+    path = Path(info.path) if info.path else None
+    if path is None or path.suffix.lower() != ".gguf" or not path.is_file() or form not in _BYTES:
+        return None
     return dataclasses.replace(
         info,
-        name=f"{without_precision(info.name)}@{precision}" if precision else info.name,
+        name=f"{info.name if info.files else path}@{form}",
         backend="torch",
-        memory=times * size + 400_000_000,
-        device="",
-        dtype=precision,
+        good_at=(),
+        description=f"{info.title or path.stem} through PyTorch, in {'four bits' if form == FOUR_BITS else form}.",
+        memory=_BYTES[form] * path.stat().st_size + 400_000_000,
+        dtype="" if form == FOUR_BITS else form,
         digest="",
     )
+
+
+def batch_form() -> str:
+    """The form in which this machine answers many requests fastest."""
+    if Path("/dev/nvidia0").exists():
+        return "bfloat16"
+    try:
+        flags = Path("/proc/cpuinfo").read_text("ascii", "replace")
+    except OSError:
+        return "float32"
+    return "bfloat16" if any(one in flags for one in _COMPUTES_16_BITS) else "float32"

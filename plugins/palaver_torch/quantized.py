@@ -15,7 +15,7 @@ from palaver_torch.gguf import File, NotGGUF, read
 from palaver_torch.gguf_llama import Maker
 from palaver_torch.lean import LeanForward
 from palaver_torch.llama import Llama
-from palaver_torch.names import precision_of
+from palaver_torch.names import FOUR_BITS, form_of
 from palaver_torch.slots import SlotCache
 from palaver_torch.stream import Streamer
 from palaver_torch.vocabulary import tokenizer
@@ -34,16 +34,16 @@ def load(info: ModelInfo, path: Path) -> CausalModel:
 
     digest = weights.verify(path, name=info.name)
     torch.set_num_threads(threads())
-    precision = precision_of(info.name)
+    form = form_of(info.name) or FOUR_BITS
     try:
         file = read(path)
-        if precision:
-            return _for_many(info, digest, file, dataclasses.replace(choose_place(), dtype=getattr(torch, precision)))
-        return _for_one(info, digest, file)
+        if form == FOUR_BITS:
+            return _for_one(info, digest, file)
+        return _for_many(info, digest, file, dataclasses.replace(choose_place(), dtype=getattr(torch, form)))
     except NotGGUF as error:
         raise ModelFailed(
             f"{path} cannot be used with PyTorch: {error}.",
-            fix="Use it with llama.cpp: its name without 'torch:'.",
+            fix="Use it with llama.cpp: its name without '@' and what follows.",
             code="model_unsupported",
         ) from error
 

@@ -42,7 +42,7 @@ STORY = "Tell me a long story about a lighthouse keeper who finds a letter in a 
 
 def ours(path: str) -> CausalModel:
     """The file in PyTorch, in four bits."""
-    info = Torch().resolve(f"torch:{path}")
+    info = Torch().resolve(f"{path}@4bit")
     assert info is not None, f"{path} is no GGUF file"
     return cast(CausalModel, Torch().load(info))
 

@@ -13,7 +13,7 @@ import transformers
 from tests.plugins import gguf_models as small
 from tests.plugins import torch_models as tiny
 
-from palaver import GenerationConfig, Message, Model, ModelFailed, ModelInfo, Request
+from palaver import GenerationConfig, Message, Model, ModelFailed, ModelFile, ModelInfo, Request
 from palaver_torch import blocks, gguf
 from palaver_torch.backend import Torch
 from palaver_torch.copying import Copier
@@ -34,8 +34,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small.written(tmp_path_factory.mktemp("gguf") / "small.gguf")
 
 
-def loaded(path: Path, precision: str = "") -> Model:
-    info = Torch().resolve(f"torch:{path}{'@' if precision else ''}{precision}")
+def loaded(path: Path, form: str = "4bit") -> Model:
+    info = Torch().resolve(f"{path}@{form}")
     assert info is not None
     return Torch().load(info)
 
@@ -207,11 +207,43 @@ def test_a_cut_file_is_refused(part: float, path: Path, tmp_path: Path) -> None:
         loaded(cut)
 
 
-def test_the_precision_is_part_of_the_name(path: Path) -> None:
-    named = ModelInfo(name="small", backend="llamacpp", path=str(path))
-    stream, batch = (Torch().take_over(named, for_batches=one) for one in (False, True))
-    assert stream is not None and batch is not None
-    assert (stream.ref, batch.ref) == ("torch:small", "torch:small@bfloat16")
-    assert Torch().load(batch).info.dtype == "bfloat16"
-    assert Torch().load(stream).info.dtype == "Q4_1"
-    assert Torch().take_over(ModelInfo(name="other", backend="x", path=str(path.parent)), for_batches=True) is None
+def test_the_form_is_part_of_the_name(path: Path) -> None:
+    named = ModelInfo(name="small", backend="llamacpp", path=str(path), files=(ModelFile("small.gguf", "", 0),))
+    found = [Torch().take_over(named, one) for one in ("4bit", "bfloat16")]
+    assert [one and one.ref for one in found] == ["torch:small@4bit", "torch:small@bfloat16"]
+    assert [one and Torch().load(one).info.dtype for one in found] == ["Q4_1", "bfloat16"]
+    assert Torch().take_over(named, "3bit") is None
+    assert Torch().take_over(ModelInfo(name="other", backend="x", path=str(path.parent)), "4bit") is None
+
+
+def test_a_file_is_offered_for_batches_where_its_architecture_is_known(path: Path, tmp_path: Path) -> None:
+    found = Torch().for_batches(ModelInfo(name="small", backend="llamacpp", path=str(path)))
+    assert found is not None and found.name in (f"{path}@bfloat16", f"{path}@float32")
+    other = small.written(tmp_path / "b.gguf", **{"general.architecture": "gemma3"})
+    assert Torch().for_batches(ModelInfo(name="other", backend="llamacpp", path=str(other))) is None
+
+
+def test_an_evaluation_of_many_examples_takes_the_engine_for_batches_and_says_so(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from palaver.plans import MANY, Wanted, make_plans, told
+    from palaver.plugins import Plugins
+    from palaver.registry import Registry
+    from palaver.store import Store
+
+    monkeypatch.setattr("palaver_torch.backend.batch_form", lambda: "float32")
+    rows = tmp_path / "texts.jsonl"
+    rows.write_text("".join(f'{{"id": "e{n}", "text": "{PROMPTS[n % 2]} {n}."}}\n' for n in range(MANY)), "utf-8")
+    registry = Registry(Plugins())
+    with Store.open(tmp_path / "history.db") as store:
+
+        def planned(model: str, limit: int | None = None) -> str:
+            wanted = Wanted(task="generate", dataset=str(rows), models=(model,), limit=limit)
+            plan = make_plans(registry, store, wanted)[1][0]
+            assert bool(told(registry, plan)) == ("@" in plan.model)
+            return plan.model
+
+        assert planned(str(path)) == f"{path}@float32"
+        assert registry.info(planned(str(path))).backend == "torch"
+        assert "@" not in planned(str(path), limit=MANY - 1)
+        assert planned(f"{path}@4bit") == f"{path}@4bit"

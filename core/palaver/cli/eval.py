@@ -117,6 +117,7 @@ def _evaluate(program: Program, wish: Wish) -> int:
             else:
                 dataset, plans = _plans(program, store, wish)
                 _describe(program, dataset, plans[0] if plans else None, is_preview=wish.is_preview)
+                _tell_engines(program, plans)
                 if wish.is_preview:
                     return BAD_RECORDS if dataset.bad else 0
                 from palaver.runs import begin
@@ -246,6 +247,14 @@ def _describe(program: Program, dataset: Dataset, plan: Plan | None, *, is_previ
     for one in dataset.examples[:3] if is_preview else ():
         shown = {**one.inputs} | {f"reference {number}": text for number, text in enumerate(one.references, 1)}
         output.show("\n".join([f"example {one.id}", *(f"  {key}: {clip(text, 100)}" for key, text in shown.items())]))
+
+
+def _tell_engines(program: Program, plans: Sequence[Plan]) -> None:
+    from palaver.plans import told
+
+    for plan in plans:
+        if said := told(program.registry, plan):
+            program.output.talk(said)
 
 
 def _pairs(pairs: Sequence[str], told: str) -> dict[str, str]:
