@@ -120,7 +120,11 @@ class OrderScreen(BranchScreen):
         from palaver_tui.screens.words import models_text
 
         if not name:
-            self.transcript.say(models_text(session.registry, session.model, self.conversation.loaded))
+            self.transcript.say(
+                models_text(
+                    session.registry, session.model, self.conversation.loaded, width=min(92, self.size.width - 28)
+                )
+            )
             return
         try:
             info = session.registry.info(name)

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from palaver.errors import PalaverError
 from palaver.present import format_size
+from palaver.terminal import clip
 from palaver_tui.entries import Choice
 
 if TYPE_CHECKING:
     from palaver.pull import PullProgress
     from palaver.registry import Registry
 
+WIDE = 90
+"""Columns from which on a list of models says what they do."""
 FIRST_TEXT = (
     "The library of Alexandria held scrolls from every ship that landed. Scribes copied them by hand. The copies went "
     "back to the ships, the originals stayed. Nobody knows how many there were. It did not burn in one night; it faded."
@@ -65,8 +68,11 @@ def installed_memory() -> int:
         return 0
 
 
-def models_text(registry: Registry, chosen: str, loaded: Collection[str] = ()) -> str:
-    """The models one a line: `●` for the one that answers, name, size, state, what it does; `loaded` are references."""
+def models_text(registry: Registry, chosen: str, loaded: Collection[str] = (), *, width: int = 200) -> str:
+    """The models one a line: `●` for the one that answers, name, size, state, what it does in at most `width` columns.
+
+    `loaded` are references of models.
+    """
     chosen = chosen or _answering(registry)
     rows: list[Sequence[str]] = []
     for info in registry.models():
@@ -78,9 +84,11 @@ def models_text(registry: Registry, chosen: str, loaded: Collection[str] = ()) -
         rows.append((sign, info.name, size, state, info.description))
     widths = [max(len(row[index]) for row in rows) for index in range(4)] if rows else []
     lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
+        "  ".join([*(cell.ljust(size) for cell, size in zip(row, widths, strict=False)), row[4]]).rstrip()
         for row in rows
     ]
+    # Where there is no room beside them, the descriptions leave: the Models screen has them.
+    lines = [clip(line, width) for line in lines] if width >= WIDE else [line[: sum(widths) + 6] for line in lines]
     return "\n".join([*lines, "", "/model NAME answers with it from now on; -m NAME after a task, only once."])
 
 
