@@ -157,4 +157,6 @@ def speed(reports: Sequence[Report]) -> str:
     a, b = (one.seconds / max(1, sum(one.ended.values())) for one in reports)
     if a <= 0 or b <= 0 or max(a, b) < 1.05 * min(a, b):
         return ""
-    return f"   speed: A {b / a:.1f}× faster" if a < b else f"   speed: B {a / b:.1f}× faster"
+    times = max(a, b) / min(a, b)
+    shown = "over 1,000" if times > 1000 else f"{times:.1f}"
+    return f"   speed: {'A' if a < b else 'B'} {shown}× faster"
