@@ -142,7 +142,7 @@ def lasting(row: str) -> str:
 
 
 async def test_no_screen_binds_a_key_that_terminals_do_not_send(tmp_path: Path) -> None:
-    """Nor one that a field needs for editing."""
+    """Nor one that a field needs for editing; and each binding that a hint names, to follow keys.toml, is there."""
     editing = {f"ctrl+{letter}" for letter in "aekuwxyz"}
     with world(tmp_path, says(ANSWER)) as (app, session):
         runs = written(session, tmp_path, (f"/generate {ANSWER} --ref {ANSWER}",))
@@ -150,7 +150,10 @@ async def test_no_screen_binds_a_key_that_terminals_do_not_send(tmp_path: Path) 
             await opened(pilot)
             for view in VIEWS:
                 await visit(pilot, view, runs)
-                for node in (app, *app.screen.walk_children(with_self=True)):
+                nodes = (app, *app.screen.walk_children(with_self=True))
+                ids = {one.id for node in nodes for found in node._bindings.key_to_bindings.values() for one in found}
+                assert {hint.binding for hint in seen(app).hints if hint.binding} <= ids, view
+                for node in nodes:
                     bound = set(node._bindings.key_to_bindings)
                     assert bound.isdisjoint(FORBIDDEN), (view, node)
                     for kind in type(node).__mro__:

@@ -19,14 +19,14 @@ from palaver_tui.widgets.table import Column
 from palaver_tui.widgets.window import Cell, Tone
 
 HINTS = (
-    Hint("enter", "load, unload", 1),
-    Hint("p", "pull, stop", 2),
-    Hint("f", "default", 5),
-    Hint("d", "delete files", 6),
-    Hint("i", "all about it", 8),
-    Hint("/", "filter", 4),
-    Hint("esc", "back", 3),
-    Hint("F1", "help", 7),
+    Hint("enter", "load, unload", 1, "table.open"),
+    Hint("p", "pull, stop", 2, "models.pull"),
+    Hint("f", "default", 5, "models.default"),
+    Hint("d", "delete files", 6, "models.delete"),
+    Hint("i", "all about it", 8, "models.info"),
+    Hint("/", "filter", 4, "shelf.filter"),
+    Hint("esc", "back", 3, "shelf.back"),
+    Hint("F1", "help", 7, "app.help"),
 )
 KEYS: Keys = (
     ("enter", "load the model into memory, or free it again"),

@@ -14,14 +14,14 @@ from palaver_tui.widgets.table import Column
 from palaver_tui.widgets.window import Cell, Tone
 
 HINTS = (
-    Hint("i", "install", 2),
-    Hint("space", "on, off", 1),
-    Hint("p", "update", 5),
-    Hint("d", "remove", 6),
-    Hint("t", "self-test", 7),
-    Hint("enter", "details", 3),
-    Hint("esc", "back", 4),
-    Hint("F1", "help", 8),
+    Hint("i", "install", 2, "plugins.install"),
+    Hint("space", "on, off", 1, "plugins.switch"),
+    Hint("p", "update", 5, "plugins.update"),
+    Hint("d", "remove", 6, "plugins.remove"),
+    Hint("t", "self-test", 7, "plugins.test"),
+    Hint("enter", "details", 3, "table.open"),
+    Hint("esc", "back", 4, "shelf.back"),
+    Hint("F1", "help", 8, "app.help"),
 )
 KEYS: Keys = (
     ("i", "install a package by its name, a file or a folder; what would change Palaver's own packages is refused"),
