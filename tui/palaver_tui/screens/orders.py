@@ -83,7 +83,7 @@ class OrderScreen(BranchScreen):
             do = "score" if name == "ref" else name
             self._refuse(line, f"There is no answer to {do} yet.", "ask something first")
         elif name == "again":
-            self.repeat(turn_id)
+            self.repeat(turn_id, line)
         elif name != "ref":
             self.conversation.do(partial(_done, TURN_ORDERS[name], turn_id, text), typed=line)
         elif not text:
@@ -91,11 +91,14 @@ class OrderScreen(BranchScreen):
         else:
             self.conversation.refer(turn_id, text)
 
-    def repeat(self, turn_id: int) -> None:
-        """Ask for another answer in the place of a turn's."""
+    def repeat(self, turn_id: int, line: str = "") -> None:
+        """Ask for another answer in the place of a turn's; `line` comes back to the prompt where that cannot be."""
         exchange = self._turns.get(turn_id)
         if turn_id not in self.path and (exchange is None or exchange.output or not exchange.is_attached):
-            self._refuse(f"/again #{turn_id}", f"#{turn_id} is not of this conversation.", f"/resume #{turn_id}")
+            if exchange is not None and self.session and not self.session.store.turn(turn_id).backend:
+                self._refuse(line, f"#{turn_id} was ready: no model was asked.", "")
+            else:
+                self._refuse(line, f"#{turn_id} is not of this conversation.", f"/resume #{turn_id}")
         elif exchange is not None and turn_id not in self.path:  # it failed: nothing stands in its place
             self.pose(Question(exchange.said))
         else:
