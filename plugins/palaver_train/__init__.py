@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from palaver import Backend, hookimpl
+from palaver import Backend, Task, hookimpl
 
 if TYPE_CHECKING:
     import click
+
+
+@hookimpl
+def palaver_tasks() -> Iterable[type[Task]]:
+    """The task `reconstruct`, which autoencoders do."""
+    from palaver_train.reconstruct import Reconstruct
+
+    return [Reconstruct]
 
 
 @hookimpl
@@ -22,7 +30,7 @@ def palaver_backends() -> Iterable[Backend]:
 @hookimpl
 def palaver_commands(group: click.Group) -> None:
     """Add `palaver train` and `palaver data`."""
-    from palaver_train import commands, data_commands
+    from palaver_train import ask_commands, commands, data_commands
 
-    commands.add_to(group)
+    ask_commands.add_to(commands.add_to(group))
     data_commands.add_to(group)

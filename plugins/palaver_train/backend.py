@@ -49,19 +49,19 @@ class Trained:
             context = int(said["run"]["shape"]["context"])
             told = f"{said['architecture']}, trained for {said['progress']['step']:,} steps"
             size = (found / "model.safetensors").stat().st_size
+            languages = (data.get("source_language") or "", data.get("target_language") or "")
         except (OSError, ValueError, KeyError, TypeError):
-            return ModelInfo(name=folder.name, backend=self.name, path=str(found))  # refused when it is loaded
-        label = folder.resolve().name if found != folder.resolve() else f"{found.parent.name}/{found.name}"
-        label += f"#{options}" if options else ""
+            return ModelInfo(name=name, backend=self.name, path=str(found))  # refused when it is loaded
         return ModelInfo(
-            name=label,
+            name=name,  # as it was typed: what finds it again
             backend=self.name,
-            title=label,
+            title=folder.resolve().name,
             tasks=tasks,
             good_at=tasks,
             context=context,
             description=told,
             path=str(found),
+            pairs=("-".join(languages),) if all(languages) and tasks == ("translate",) else (),
             memory=2 * size + 250_000_000,  # weights, what is computed, PyTorch itself
         )
 

@@ -78,6 +78,11 @@ class Windows:
         self._context, self._batch, self._seed = context, batch, seed
         self._reach = torch.arange(context + 1)
 
+    @property
+    def tokens(self) -> Numbers:
+        """The text."""
+        return self._tokens.numpy()
+
     def epoch(self, number: int) -> list[list[int]]:
         """Starts of windows, shuffled; each token is a target once, but for the rests at both ends."""
         generator = np.random.default_rng((self._seed, number))

@@ -29,14 +29,15 @@ _OUT = "checkpoint"
 _TRY = "Train a run for each of these values, and for each combination with other --try; then a table of them."
 
 
-def add_to(group: click.Group) -> None:
-    """Add `palaver train` to the command line."""
+def add_to(group: click.Group) -> click.Group:
+    """Add `palaver train` to the command line, and return it."""
     train = click.Group("train", help="Train a model on text of yours; what comes out is a model like any other.")
     for kind, told in _KINDS.items():
         train.add_command(_kind_command(kind, told))
     train.add_command(_resume)
     train.add_command(_tell)
     group.add_command(train)
+    return train
 
 
 def _kind_command(kind: Kind, told: str) -> click.Command:

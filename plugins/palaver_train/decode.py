@@ -20,8 +20,10 @@ _UNWRITTEN = (PAD, BOS, UNKNOWN)
 
 def continue_text(
     network: Any, prompt: Sequence[int], config: GenerationConfig, generator: torch.Generator
-) -> Iterator[int]:
-    """Tokens that go on after a prompt, without end but for the end mark, which is the last."""
+) -> Iterator[tuple[int, float]]:
+    """Tokens that go on after a prompt, without end but for the end mark, which is the last; with their log
+    probabilities before sampling.
+    """
     context, device = network.shape.context, next(network.parameters()).device
     text = list(prompt) or [BOS]
     state: Any = None
@@ -34,7 +36,7 @@ def continue_text(
             logits, state = network.step(torch.tensor([text[-1:]], device=device), state)
         token = int(pick(logits[:, -1], config, generator))
         text.append(token)
-        yield token
+        yield token, float(logits[0, -1].float().log_softmax(dim=-1)[token])
         if token == EOS:
             return
 

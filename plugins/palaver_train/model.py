@@ -93,19 +93,23 @@ class LanguageModel:
         # The seed and the prompt decide: neither the order of requests nor their number.
         generator = torch.Generator().manual_seed((config.seed << 31) ^ zlib.crc32(repr(prompt).encode()))
         count, reason = 0, None
+        chances: list[float] = []
         with torch.inference_mode():
-            for token in continue_text(loaded.network, prompt, config, generator):
+            for token, chance in continue_text(loaded.network, prompt, config, generator):
                 if cancel.is_set() or token == EOS:
                     reason = "cancelled" if cancel.is_set() else "stop"
                     break
                 count += 1
+                chances.append(chance)
                 if piece := pieces.push(token):
-                    yield Delta(piece, index)
+                    yield Delta(piece, index, logprobs=tuple(chances))
+                    chances = []
                 if pieces.is_stopped or count >= config.max_new_tokens:
                     reason = "stop" if pieces.is_stopped else "length"
                     break
         end: FinishReason = "cancelled" if reason == "cancelled" else "stop" if reason == "stop" else "length"
-        yield Delta(pieces.finish(), index, end, prompt_tokens=len(prompt), output_tokens=count)
+        left = tuple(chances)
+        yield Delta(pieces.finish(), index, end, prompt_tokens=len(prompt), output_tokens=count, logprobs=left)
 
 
 class SequenceModel:

@@ -28,7 +28,7 @@ def write_samples(run: Run, network: Any, material: Material) -> tuple[tuple[str
             found = []
             for prompt in material.prompts:
                 tokens = itertools.islice(continue_text(network, tokenizer.encode(prompt), _CONFIG, generator), most)
-                found.append((prompt, tokenizer.decode([one for one in tokens if one != EOS])))
+                found.append((prompt, tokenizer.decode([one for one, _ in tokens if one != EOS])))
             return tuple(found)
         source = as_source([tokenizer.encode(one) for one in material.prompts], network)
         if run.architecture.startswith("embedding"):

@@ -130,3 +130,25 @@ def _lines(path: str) -> list[str]:
 
 def _unreadable(path: str, error: OSError) -> BadInput:
     return BadInput(f"{path} cannot be read: {error.strerror or error}.", fix="Check the path.", code="unreadable")
+
+
+def read_asked(path: str) -> list[str]:
+    """What was asked, of turns as `palaver history export` writes them; of other tables their column `text`.
+
+    Raises:
+        BadInput: the file cannot be read, or no record has a text.
+    """
+    found: list[str] = []
+    try:
+        for record in read_records(Path(path).expanduser()):
+            if isinstance(record, BadRecord):
+                raise BadInput(f"{record.place}: {record.reason}.", code="bad_record")
+            inputs = record.values.get("inputs")
+            values = inputs if isinstance(inputs, dict) else record.values
+            if isinstance(text := values.get("text"), str) and text.strip():
+                found.append(" ".join(text.split()))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not found:
+        raise BadInput(f"{path} has no record with a text.", code="empty_corpus")
+    return found
