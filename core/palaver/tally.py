@@ -128,9 +128,13 @@ def paired(tallies: Mapping[str, Tally], metric: Metric) -> tuple[Pair, ...]:
 
 
 class Pace:
-    """Says when something that takes long may be computed anew: at most once a second, and for a small share of it."""
+    """Says when something that takes long may be computed anew: at most once a second, and for a small share of it.
 
-    def __init__(self) -> None:
+    One part in `share` of the time; more where it is computed beside the work and not in its place.
+    """
+
+    def __init__(self, share: int = SHARE) -> None:
+        self._share = share
         self._next = 0.0
 
     def allows(self) -> bool:
@@ -139,7 +143,7 @@ class Pace:
 
     def took(self, seconds: float) -> None:
         """It was computed in so many seconds."""
-        self._next = time.monotonic() - seconds + max(LIVE_SECONDS, SHARE * seconds)
+        self._next = time.monotonic() - seconds + max(LIVE_SECONDS, self._share * seconds)
 
 
 def _sums(rows: Sequence[Sequence[float]]) -> list[float]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from palaver.session import Session
     from palaver.tally import Tally
 
+SHARE = 8
+"""Live scores may take one part in so many of the time: they are what the user looks at."""
 LOOK_SECONDS = 0.1
 """Between two looks whether there is something to score."""
 WORST = 5
@@ -287,7 +289,7 @@ class _Listener:
     def __init__(self, evaluating: Evaluating, metrics: Sequence[Metric]) -> None:
         from palaver.tally import Pace
 
-        self._evaluating, self._metrics, self._pace = evaluating, metrics, Pace()
+        self._evaluating, self._metrics, self._pace = evaluating, metrics, Pace(SHARE)
         self._last: Progress | None = None
         self._scored = 0
         self._over = threading.Event()

@@ -305,7 +305,11 @@ class EvaluateScreen(PlaceScreen):
         else:
             runs = sorted(self._table.marks)
         if len(runs) != 2:
-            self._say("comparing takes two runs: mark them with x" if self._view is None else "there is only one run")
+            self._say(
+                "comparing takes two runs: mark them with x"
+                if self._view is None
+                else "only one run has answers so far"
+            )
         else:
             from palaver_tui.screens.compare_runs import CompareRunsScreen
 

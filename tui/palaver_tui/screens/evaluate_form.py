@@ -97,7 +97,7 @@ class EvaluateForm(ModalScreen[Ready | None]):
         yield Footer(HINTS)
 
     def on_mount(self) -> None:
-        empty = next((name for name in FIELDS if not self._values.get(name, "")), "dataset")
+        empty = "dataset" if self._values.get("task", "") else "task"  # the others may stay empty
         self.query_one(f"#{empty}", Input).focus()
         self._look()
 
