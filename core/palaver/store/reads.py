@@ -162,23 +162,30 @@ def _and(where: list[str]) -> str:
 
 def corpus(connection: Connection, query: Filter, metric: str) -> list[tuple[str, tuple[float, ...], int]]:
     """Corpus signature, summed statistics and number of turns, for each signature among the complete turns."""
-    rows: dict[tuple[str, int], list[tuple[float, ...]]] = defaultdict(list)
+    rows: dict[str, list[list[float]]] = defaultdict(list)
+    cursor = connection.cursor()
+    cursor.row_factory = None  # a hundred thousand tuples, each looked at once
     for chunk in chunks(connection, query.and_where("t.status = 'complete'")):
-        newest: dict[tuple[int, str], tuple[float, ...]] = {}
-        for row in connection.execute(
-            "SELECT s.turn_id, s.corpus_signature, s.stats FROM scores s "
-            "JOIN turns t ON t.id = s.turn_id AND t.reference_set = s.reference_set "
-            "WHERE s.turn_id IN (SELECT value FROM json_each(?)) AND s.metric = ? AND s.corpus_signature != '' "
-            "AND s.stats != '[]' ORDER BY s.id",
+        newest: dict[tuple[int, str], str] = {}
+        for turn_id, signature, stats in cursor.execute(
+            "SELECT s.turn_id, s.corpus_signature, s.stats FROM json_each(?) j "
+            "CROSS JOIN turns t ON t.id = j.value CROSS JOIN scores s ON s.turn_id = t.id "
+            "AND s.reference_set = t.reference_set AND s.metric = ? "
+            "WHERE s.corpus_signature != '' AND s.stats != '[]' ORDER BY s.id",
             (json.dumps(chunk), metric),
         ).fetchall():
-            newest[row["turn_id"], row["corpus_signature"]] = tuple(json.loads(row["stats"]))
+            newest[turn_id, signature] = stats
+        texts: dict[str, list[str]] = defaultdict(list)
         for (_, signature), stats in newest.items():
-            rows[signature, len(stats)].append(stats)
+            texts[signature].append(stats)
+        for signature, found in texts.items():
+            rows[signature] += json.loads(f"[{','.join(found)}]")
     return [
         # fsum: the sum does not depend on the order in which turns were made.
-        (signature, tuple(math.fsum(column) for column in zip(*found, strict=True)), len(found))
-        for (signature, _), found in rows.items()
+        (signature, tuple(map(math.fsum, zip(*group, strict=True))), len(group))
+        for signature, found in rows.items()
+        for width in sorted({len(one) for one in found})
+        for group in [[one for one in found if len(one) == width]]
     ]
 
 
