@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.core.scripted import says
 from tests.tui.chat_app import Chat, chat
+from tests.tui.test_escapes import MARKUP, OBEYED, SEQUENCES, without_guard
 
 from palaver_tui import editor
 from palaver_tui.screens.form import FormScreen
@@ -192,3 +193,33 @@ async def test_a_mistake_in_a_plugin_shows_its_traceback_with_the_details(tmp_pa
         await talk.send("/details")
         await talk.until(lambda: "Traceback (most recent call last)" in talk.shown())
         assert "raise ZeroDivisionError" in talk.shown()
+
+
+@pytest.mark.parametrize("where", ["form", "search", "note", "still", "details"])
+async def test_what_a_terminal_would_obey_is_only_shown(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = "\n\n".join((*SEQUENCES, *MARKUP))
+    async with chat(tmp_path, says(evil), size=(120, 160)) as talk:
+        without_guard(monkeypatch)
+        if where == "form":
+            form = await opened(talk, "/summarize ")
+            form._boxes[0].put(evil)
+            form._boxes[1].put(evil)
+        elif where == "search":
+            talk.screen.prompt.recall([*MARKUP, evil, "arr[i][j]"])
+            await talk.pilot.press("ctrl+r")
+        else:
+            await talk.ask("Go")
+            await talk.send(f"/note #1 {' '.join(evil.split())}")
+            await talk.send(f"/tag #1 {' '.join(MARKUP)}")
+            await talk.until(lambda: talk.store.turn(1).tags and talk.store.turn(1).note)
+            if where == "still":
+                talk.screen.prompt.focus()
+                talk.exchanges[0].freeze()
+            elif where == "details":
+                await talk.pilot.press("alt+up", "p")
+        await talk.pilot.pause()
+        assert not OBEYED.search(talk.shown().replace("\n", ""))
+        assert "arr[i][j]" in talk.shown()
+        assert talk.app.is_running
