@@ -1,4 +1,4 @@
-"""What twenty installed plugins cost the commands that need none of them, one of which takes a second to import.
+"""What twenty installed plugins cost the commands that need none of them, one of which imports torch.
 
     python tests/bench/bench_startup.py [ROUNDS]
 
@@ -8,6 +8,7 @@ after they are installed looks at them in a process of its own, and is not count
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import statistics
 import subprocess
@@ -26,8 +27,8 @@ def task_{number}(text: str) -> str:
     """Task {number}."""
     return text
 '''
-HEAVY = "import time; time.sleep(1)\n"
-"""In the place of torch, which takes about as long."""
+HEAVY = "import torch\n" if importlib.util.find_spec("torch") else "import time; time.sleep(1)\n"
+"""What the first plugin does when it is imported; without torch, something that takes as long."""
 
 
 def main(rounds: int) -> None:

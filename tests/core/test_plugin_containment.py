@@ -49,7 +49,11 @@ def site(tmp_path: Path) -> Site:
     return made
 
 
+DATA = '{"text": "One. Two. Three. Four.", "reference": "One. Two. Three."}\n'
+
+
 def check_every_core_command(site: Site) -> None:
+    """Each command of the core does what it does without the broken plugin beside it."""
     assert site.out("--version").startswith("palaver ")
     helped = site.out("--help")
     assert "summarize" in helped
@@ -60,6 +64,33 @@ def check_every_core_command(site: Site) -> None:
     site.out("doctor")
     assert site.out("summarize", "-m", "lead-3", "One. Two. Three. Four.") == "One. Two. Three.\n"
     assert site.out("shout", "-m", "upper", "hello") == "HELLO\n"
+
+
+def check_the_rest_of_the_core(site: Site) -> None:
+    """The commands that take a data set, a run or a turn."""
+    data = site.home.parent / "data.jsonl"
+    data.write_text(DATA, "utf-8")
+    run = json.loads(site.out("eval", "summarize", str(data), "-m", "lead-3", "--json"))["runs"][0]
+    other = json.loads(site.out("eval", "summarize", str(data), "-m", "lexrank", "--json"))["runs"][0]
+    assert run["ended"] == {"complete": 1}
+    for arguments in (
+        ("compare", str(run["id"]), str(other["id"])),
+        ("rescore", f"run:{run['id']}", "--metric", "bleu"),
+        ("dataset", "add", "kept", f"run:{run['id']}"),
+        ("dataset", "list"),
+        ("run", "shout", "-m", "upper", "hello"),
+        ("history", "search", "One"),
+        ("history", "show", "1"),
+        ("history", "export"),
+        ("plugins", "info", "shout"),
+    ):
+        site.out(*arguments)
+    assert site.palaver(
+        "gate", str(run["id"]), str(other["id"]), "--metric", "rouge1", "--margin", "0.1"
+    ).returncode in (0, 1, 3)
+    outputs = site.home.parent / "outputs"
+    outputs.write_text("One.\n", "utf-8")
+    site.out("score", str(outputs), str(outputs))
 
 
 def states(site: Site, *flags: str) -> dict[str, tuple[str, str]]:
@@ -97,6 +128,7 @@ def test_all_of_them_at_once_harm_nobody(site: Site) -> None:
     for kind, source in STRANGE.items():
         site.install(kind, source)
     check_every_core_command(site)
+    check_the_rest_of_the_core(site)
     health = {name: health for name, (health, _) in states(site).items()}
     assert {name for name, one in health.items() if one == "broken"} == set(BROKEN)
 
