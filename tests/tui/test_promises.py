@@ -118,7 +118,7 @@ def truly(color: RichColor) -> Color:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=named)
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [view for view in VIEWS if view != "goto"])  # that one lies over another
 def test_a_screen_is_laid_out_as_its_snapshot(frames: dict[Key, Frame], view: str, size: tuple[int, int]) -> None:
     """PALAVER_SNAPSHOTS=write makes them anew: read what git shows then."""
     path = SNAPSHOTS / f"{view}-{named(size)}.txt"
@@ -137,6 +137,7 @@ def lasting(row: str) -> str:
         return re.sub(r"\d", "0", match.group())
 
     row = re.sub(r"20\d\d-\d\d-\d\d|\b\d\d:\d\d(:\d\d)?\b|\b\d+\.\d+\.\d+\b|\d+\.\d+ s\b|\d+ tok/s", zeros, row)
+    row = re.sub(r" +\d+ ms to import", "  0 ms to import", row)
     row = re.sub(r" *\d+ ms", lambda match: "0 ms".rjust(len(match.group())), row)
     return re.sub(r"speed: .*?(?=   |$)", "speed", row).rstrip()
 
