@@ -426,3 +426,17 @@ def test_the_sqlite_versions_that_can_damage_a_history(version: str, has_it: boo
     from palaver.cli.findings import has_wal_bug
 
     assert has_wal_bug(version) is has_it
+
+
+def test_votes_are_listed_with_whose_answers_they_are_on(palaver: Palaver, store: Store) -> None:
+    for model in ("lead-3", "lexrank"):
+        palaver("summarize", TEXT, "-m", model)
+    assert "No votes yet" in palaver("history", "votes").err
+    store.vote(2, [1])
+    store.vote(1, [2], is_tie=True, is_blind=False)
+    tie, win = palaver("history", "votes").out.splitlines()[1:]
+    assert win.split() == [*win.split()[:2], "lexrank", "#2", "better", "than", "lead-3", "#1", "blind"]
+    assert "as good as" in tie and "names seen" in tie
+    found = json.loads(palaver("history", "votes", "lead-3", "lexrank", "--json").out)
+    assert [vote["winner_model"] for vote in found["votes"]] == ["lead-3", "lexrank"]
+    assert palaver("history", "votes", "copy").out == ""

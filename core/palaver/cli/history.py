@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from palaver.cli.output import is_terminal, table
-from palaver.cli.program import Program, color_option, json_option, pass_program
+from palaver.cli.program import Program, color_option, complete_models, json_option, pass_program
 from palaver.errors import UsageError
 from palaver.present import format_value
 
@@ -267,6 +268,37 @@ def ref(program: Program, turn: int, texts: tuple[str, ...], replace: bool, as_j
                 program.output.show(scores_line(session, found))
         finally:
             session.close()
+
+
+@command.command("votes")
+@click.argument("models", nargs=-1, shell_complete=complete_models, metavar="[MODEL]...")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True, help="At most this many.")
+@json_option
+@color_option
+@pass_program
+def list_votes(program: Program, models: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """List which of two answers people found better, newest first; with MODELs only votes between these."""
+    with program.history() as store:
+        found = store.votes(models, limit=limit)
+    if as_json:
+        votes = [{**asdict(one), "created": iso(one.created)} for one in found]
+        program.output.record({"schema": "palaver.votes/1", "votes": votes})
+        return
+    rows = [
+        (
+            str(one.id),
+            when(one.created),
+            f"{one.winner_model} #{one.winner}",
+            "as good as" if one.is_tie else "better than",
+            f"{one.loser_model} #{one.loser}",
+            "blind" if one.is_blind else "names seen",
+        )
+        for one in found
+    ]
+    if rows:
+        program.output.show(table(("id", "when", "answer", "is", "the other", "judged"), rows, right={0}))
+    else:
+        program.output.talk("No votes between these." if models else "No votes yet: the Compare screen takes them.")
 
 
 @command.command("delete")
