@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from palaver import ModelFailed
 from palaver_train import checkpoint
@@ -45,6 +44,7 @@ def launch(
         ModelFailed: memory or disk do not suffice, or training diverged.
     """
     torch.set_num_threads(threads(team.world))
+    _check_room(run, material.tokenizer.size, folder)
     with torch.random.fork_rng():
         torch.manual_seed(run.training.seed)
         network = make_network(run.architecture, run.shape, material.tokenizer.size)
@@ -52,7 +52,6 @@ def launch(
         checkpoint.load_into(network, checkpoint.read_weights(found.folder), found.folder)
     elif run.architecture.startswith("embedding"):
         give_vectors(network, material, run.training.seed)
-    _check_room(network, run, folder)
     if control is None:
         forget_orders(folder) if team.is_first else None
         control = Control(folder)
@@ -110,12 +109,13 @@ def _too_little_memory(run: Run) -> ModelFailed:
     )
 
 
-def _check_room(network: nn.Module, run: Run, folder: Path) -> None:
+def _check_room(run: Run, vocabulary: int, folder: Path) -> None:
     """
     Raises:
         ModelFailed: the weights alone need more memory, or the checkpoints more disk, than there is.
     """
-    size = sum(one.numel() for one in network.parameters())
+    with torch.device("meta"):  # sizes without memory
+        size = sum(one.numel() for one in make_network(run.architecture, run.shape, vocabulary).parameters())
     needed, free = size * _BYTES_A_WEIGHT, free_memory()
     if free is not None and needed > free:
         raise ModelFailed(

@@ -235,12 +235,13 @@ def test_pairs_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         begin(make_run("seq2seq", {**SMALL, **files, "steps": 1}), tmp_path / "run")
 
 
-def test_a_network_that_cannot_fit_the_memory_is_refused_before_it_is_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("kind", "architecture"), KINDS)
+def test_a_network_that_cannot_fit_the_memory_is_refused_before_it_is_made(
+    kind: Kind, architecture: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("palaver_train.launch.free_memory", lambda: 10_000)
+    run = small_run(kind, tmp_path, width=1_000_000, architecture=architecture)
     with pytest.raises(ModelFailed, match="million weights needs about"):
-        begin(small_run("lm", tmp_path), tmp_path / "run")
+        begin(run, tmp_path / "run")
 
 
 def test_a_full_disk_ends_the_run_in_a_sentence_and_loses_nothing(
