@@ -13,6 +13,7 @@ from tests.tui.test_escapes import MARKUP, OBEYED, SEQUENCES, without_guard
 
 from palaver_tui import editor
 from palaver_tui.screens.form import FormScreen
+from palaver_tui.theme import ANSI_THEMES
 from palaver_tui.widgets.form import Box, Form
 
 
@@ -223,3 +224,30 @@ async def test_what_a_terminal_would_obey_is_only_shown(
         assert not OBEYED.search(talk.shown().replace("\n", ""))
         assert "arr[i][j]" in talk.shown()
         assert talk.app.is_running
+
+
+async def test_the_palette_opens_forms_and_acts_on_answers(tmp_path: Path) -> None:
+    async with chat(tmp_path, says("ok"), size=(120, 36)) as talk:
+        await talk.ask("Hi")
+        await talk.pilot.press("ctrl+p", *"answer: details")
+        await talk.until(lambda: "where it came from" in talk.shown())
+        await talk.pilot.press("enter", "enter")
+        await talk.until(lambda: "sha256:scripted" in talk.shown())
+        await talk.pilot.press("ctrl+p", *"task: summ")
+        await talk.until(lambda: "task: summarize" in talk.shown())
+        await talk.pilot.press("enter", "enter")
+        await talk.until(lambda: isinstance(talk.app.screen, FormScreen))
+
+
+@pytest.mark.parametrize("theme", [one.name for one in ANSI_THEMES])
+async def test_the_chat_is_drawn_in_the_terminals_own_colours(tmp_path: Path, theme: str) -> None:
+    async with chat(tmp_path, says("Guten Tag"), size=(100, 30), theme=theme) as talk:
+        await talk.ask('/translate de Hello --ref "Guten Tag"')
+        assert "BLEU 100.0" in talk.shown()
+        inks = {
+            segment.style.color.name
+            for strip in talk.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style is not None and segment.style.color is not None
+        }
+        assert not any(name.startswith("#") for name in inks), inks

@@ -283,6 +283,8 @@ class PalaverApp(App[None]):
         shown = self.screen_stack[-2] if len(self.screen_stack) > 1 else self.screen  # below the palette itself
         if isinstance(shown, PlaceScreen):
             yield from shown.palette_commands()
+        if shown is self.chat:
+            yield from self.chat.palette_commands()
         yield PaletteCommand("chat: new conversation", "forget what was said", lambda: self._type("/new"))
         yield PaletteCommand("chat: demo", "score three ready translations", lambda: self._type("/demo"))
         for one in self.places:

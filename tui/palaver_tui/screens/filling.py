@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -12,12 +14,28 @@ from textual import on
 from palaver.errors import PalaverError
 from palaver_tui import slash
 from palaver_tui.clipboard import copy_text
+from palaver_tui.entries import PaletteCommand
 from palaver_tui.screens.references import ReferenceScreen
 from palaver_tui.widgets.exchange import Exchange
 from palaver_tui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
     from palaver_tui.screens.form import Filled
+
+
+ON_ANSWERS = {
+    "again": "generate another one; both stay",
+    "compare": "with another turn or model",
+    "copy": "to the clipboard",
+    "details": "where it came from",
+    "edit": "its question: the conversation forks",
+    "keep": "as an example of a data set",
+    "note": "what you think of it",
+    "reference": "give one, which scores it",
+    "scores": "how its numbers were computed",
+    "tag": "add or take away words",
+}
+"""What is done with the answer that has the focus, else with the last one."""
 
 
 class FillScreen(ReferenceScreen):
@@ -29,6 +47,17 @@ class FillScreen(ReferenceScreen):
     def meant(self, text: str) -> str:
         """The line that a text stands for."""
         return text
+
+    def palette_commands(self) -> Iterable[PaletteCommand]:
+        """What the command palette offers in the chat: the tasks' forms, and what can be done with the answer."""
+        registry = self.session.registry if self.session is not None else None
+        for name, task in registry.tasks().items() if registry is not None else ():
+            if name != "chat":
+                yield PaletteCommand(f"task: {name}", task.summary(), partial(self.open_form, f"/{name}"))
+        there = self.focused if isinstance(self.focused, Exchange) else self.transcript.last
+        if there is not None and there.turn_id is not None:
+            for what, does in ON_ANSWERS.items():
+                yield PaletteCommand(f"answer: {what}", does, partial(there.action_want, what))
 
     def needs_form(self, line: str) -> bool:
         """Open the form of a task that is not told all it needs; False if it is."""
