@@ -71,7 +71,8 @@ def stocked(
     running = next((one for one in registry.running() if one.info.ref == info.ref), None)
     if running is not None and registry.is_ready(info):
         resident = getattr(running, "memory_bytes", None)
-        memory = int(resident()) if callable(resident) else 0
+        held = resident() if callable(resident) else 0
+        memory = held if isinstance(held, int) else 0
         if memory:  # else it only reaches what another program holds
             return Stocked(info, "loaded", "", "", memory, size, arrived, "here", answers)
     for one in engine_status() if warm is None else warm:
