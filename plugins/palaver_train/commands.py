@@ -18,6 +18,7 @@ from palaver import UsageError, safe_text
 from palaver_train.config import DEFAULTS, Kind, fields, make_run, read_config
 from palaver_train.control import ORDERS, Control, tell
 from palaver_train.events import Begun, Ended, Event, to_json
+from palaver_train.finetuning.command import make_command
 from palaver_train.report import lines
 
 _KINDS: dict[Kind, str] = {
@@ -34,6 +35,7 @@ def add_to(group: click.Group) -> click.Group:
     train = click.Group("train", help="Train a model on text of yours; what comes out is a model like any other.")
     for kind, told in _KINDS.items():
         train.add_command(_kind_command(kind, told))
+    train.add_command(make_command(_perform))
     train.add_command(_resume)
     train.add_command(_tell)
     group.add_command(train)
