@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from palaver import nicknames
 from palaver.choice import ANY, Languages, best_download, can, fits, preference
 from palaver.config import Settings
 from palaver.errors import BadInput, NeedsDownload, PalaverError, PluginFailed, UsageError, not_found
@@ -82,7 +83,7 @@ class Registry:
         return sorted(self._models.values(), key=lambda info: (info.is_baseline, info.name))
 
     def info(self, name: str) -> ModelInfo:
-        """The model that a name, a `backend:name` or a path means.
+        """The model that a name, a `backend:name` or a path means; one given by its path has a short name from then on.
 
         Raises:
             NotFound: with the nearest names.
@@ -93,9 +94,10 @@ class Registry:
         for info in self._models.values():
             if info.ref == name:
                 return info
+        given = nicknames.whole(nicknames.meant(name)) or name
         for backend, _ in self._backends.values():
-            if (resolved := backend.resolve(name)) is not None:
-                return resolved
+            if (resolved := backend.resolve(given)) is not None:
+                return nicknames.named(resolved, given)
         if found := taken_over((one for one, _ in self._backends.values()), self._models, name):
             return found
         raise not_found("model", name, self._models, fix="palaver models list")
@@ -173,10 +175,9 @@ class Registry:
         """The running model of that name, loaded at its first request; its weights in a child process if it has any."""
         info = self.info(name)
         with self._loading:
-            running = self._running.get(info.ref)
-            if running is None:
-                running = self._running[info.ref] = self._start(info)
-            return running
+            if info.ref not in self._running:
+                self._running[info.ref] = self._start(info)
+            return self._running[info.ref]
 
     def running(self) -> list[Model]:
         """The models that were asked for in this process."""

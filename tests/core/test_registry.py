@@ -132,6 +132,24 @@ def test_a_path_to_weights_is_a_model(registry: Registry, tmp_path: Path) -> Non
     assert registry.info(str(weights)).backend == "llamacpp"
 
 
+def test_a_model_given_by_its_path_keeps_a_short_name_that_means_it_from_any_folder(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "one/mine.gguf", tmp_path / "two/mine.gguf"
+    for path in (first, second):
+        path.parent.mkdir()
+        path.write_bytes(b"GGUF")
+    monkeypatch.chdir(first.parent)
+    short = registry.info("./mine.gguf").name
+    other = registry.info(str(second)).name
+    assert other.endswith(short)
+    assert other != short, "two models never share a name"
+    monkeypatch.chdir("/")
+    assert registry.info(short).path == str(first)
+    assert registry.info(other).path == str(second)
+    assert registry.info(f"gguf:{second}").path == str(second)
+
+
 @pytest.mark.parametrize("find", ["task", "info", "metric"])
 def test_an_unknown_name_gets_the_nearest_ones(registry: Registry, find: str) -> None:
     near = {"task": "sumarize", "info": "lead3", "metric": "chrff"}[find]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ def load(folder: Path, lora: Lora | None, languages: tuple[str, str]) -> Base:
         ) from error
     is_seq2seq = bool(config.get("is_encoder_decoder"))
     loader: Any = transformers.AutoModelForSeq2SeqLM if is_seq2seq else transformers.AutoModelForCausalLM
+    transformers.logging.disable_progress_bar()
     told: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         network = loader.from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **told)
@@ -88,7 +90,9 @@ def _with_lora(network: Any, lora: Lora, *, is_seq2seq: bool) -> Any:
     told = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear", task_type=kind
     )
-    return get_peft_model(network, told)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers under an old name
+        return get_peft_model(network, told)
 
 
 class Causal:
@@ -100,12 +104,16 @@ class Causal:
     def encode(self, lesson: Lesson) -> Encoded:
         """The prompt as the model's own template has it, the answer, and the end."""
         end = [self.tokenizer.eos_token_id] if self.tokenizer.eos_token_id is not None else []
+        text = lesson.answer
         if self.tokenizer.chat_template:
             said = [{"role": one.role, "content": one.content} for one in lesson.messages]
             prompt = self.tokenizer.apply_chat_template(said, add_generation_prompt=True, return_dict=False)
-        else:
-            prompt = self.tokenizer("\n\n".join(one.content for one in lesson.messages) + "\n\n")["input_ids"]
-        answer = self.tokenizer(lesson.answer, add_special_tokens=False)["input_ids"] + end
+        else:  # as it will be asked: the messages and nothing after them
+            prompt, text = (
+                self.tokenizer("\n\n".join(one.content for one in lesson.messages))["input_ids"],
+                f"\n\n{text}",
+            )
+        answer = self.tokenizer(text, add_special_tokens=False)["input_ids"] + end
         return Encoded([*prompt, *answer], [NOTHING] * len(prompt) + answer)
 
     def losses(self, lessons: Sequence[Encoded]) -> tuple[Tensor, int]:
