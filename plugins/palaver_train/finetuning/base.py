@@ -65,7 +65,7 @@ def load(folder: Path, lora: Lora | None, languages: tuple[str, str]) -> Base:
         ) from error
     is_seq2seq = bool(config.get("is_encoder_decoder"))
     loader: Any = transformers.AutoModelForSeq2SeqLM if is_seq2seq else transformers.AutoModelForCausalLM
-    transformers.logging.disable_progress_bar()
+    cast(Any, transformers).logging.disable_progress_bar()
     told: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         network = loader.from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **told)
