@@ -3,7 +3,8 @@
     python tests/bench/bench_torch.py causal FOLDER TEXTS.jsonl[.gz] [REQUESTS] [ROUNDS]
     python tests/bench/bench_torch.py seq2seq FOLDER TEXTS.gz [REQUESTS] [ROUNDS]
 
-FOLDER is a transformers model with safetensors. The requests of `causal` are a third each questions about a sentence,
+FOLDER is a transformers model with safetensors, or a GGUF file: then llama.cpp's parallel slots answer the same too.
+The requests of `causal` are a third each questions about a sentence,
 summaries of abstracts and stories, so that prompts and answers differ in length; TEXTS has a `source` (a list of
 sentences) a line, as SciTLDR has. `seq2seq` takes a sentence a line. generate() gets its requests sorted by length, and
 the best of several batch sizes. Counted are the tokens before the end of each answer, not the padding, and seconds of
@@ -29,6 +30,7 @@ import transformers
 
 from palaver.example import Example
 from palaver.model import GenerationConfig, Message, Model, Request
+from palaver_llamacpp.backend import LlamaCpp
 from palaver_torch.backend import Torch
 from palaver_torch.device import choose_place
 
@@ -41,20 +43,29 @@ def main(kind: str, folder: str, texts: Path, count: int, rounds: int) -> None:
     """Print tokens a second of both, and the median of the paired ratios."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    info = Torch().resolve(folder)
+    is_gguf = folder.endswith(".gguf")
+    info = Torch().resolve(f"{folder}@{choose_place().dtype_name}" if is_gguf else folder)
     assert info is not None, f"{folder} has no config.json"
     model = Torch().load(info)
+    slots = LlamaCpp().load(named) if is_gguf and (named := LlamaCpp().resolve(folder)) else None
     requests = list(itertools.islice(_causal(texts) if kind == "causal" else _sentences(texts), count))
     peer = Peer(kind, folder)
     print(f"{count} requests, {model.info.dtype} on {model.info.device}, {torch.get_num_threads()} threads")
     _ours(model, requests[:4])
     best = max(BATCHES, key=lambda size: peer.rate(requests[: max(BATCHES)], size))
-    found = []
+    found, others = [], []
     for _ in range(rounds):
         theirs, ours = peer.rate(requests, best), _ours(model, requests)
         found.append(ours / theirs)
-        print(f"  generate (batch {best}) {theirs:7.0f} tok/s   palaver {ours:7.0f} tok/s   {ours / theirs:.2f}x")
+        said = f"  generate (batch {best}) {theirs:7.0f} tok/s   palaver {ours:7.0f} tok/s   {ours / theirs:.2f}x"
+        if slots is not None:
+            other = _ours(slots, requests)
+            others.append(ours / other)
+            said += f"   llama.cpp {other:7.0f} tok/s   {ours / other:.2f}x"
+        print(said, flush=True)
     print(f"{statistics.median(found):.2f} times generate() at its best batch size, median of {rounds}")
+    if others:
+        print(f"{statistics.median(others):.2f} times llama.cpp's parallel slots")
 
 
 def _ours(model: Model, requests: Sequence[Request]) -> float:
@@ -70,9 +81,12 @@ class Peer:
     def __init__(self, kind: str, folder: str) -> None:
         place = choose_place()
         classes = {"causal": transformers.AutoModelForCausalLM, "seq2seq": transformers.AutoModelForSeq2SeqLM}
-        network: Any = classes[kind].from_pretrained(folder, dtype=place.dtype)
+        given: dict[str, Any] = {"trust_remote_code": False}
+        if folder.endswith(".gguf"):
+            given["gguf_file"], folder = Path(folder).name, str(Path(folder).parent)
+        network: Any = classes[kind].from_pretrained(folder, dtype=place.dtype, **given)
         self._network = network.to(place.device).eval()
-        self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left")
+        self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left", **given)
         self._is_causal = kind == "causal"
         if self._is_causal:
             self._tokenizer.pad_token = self._tokenizer.pad_token or self._tokenizer.eos_token
