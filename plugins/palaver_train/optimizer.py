@@ -69,5 +69,5 @@ def restore(network: nn.Module, optimizer: torch.optim.Optimizer, flat: Mapping[
 
 
 def _whole(tensor: Tensor) -> Tensor:
-    found: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor  # a shard of FSDP2
+    found: Tensor = cast(Any, tensor).full_tensor() if hasattr(tensor, "full_tensor") else tensor  # of FSDP2
     return found.detach().cpu()

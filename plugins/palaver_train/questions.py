@@ -103,4 +103,4 @@ def nearest(loaded: Loaded, text: str, among: Sequence[str], count: int) -> list
     found = torch.tensor(list(vectors(loaded, [text, *among])))
     cosines = found[1:] @ found[0]
     values, places = cosines.topk(min(count, len(among)))
-    return [(float(value), among[place]) for value, place in zip(values, places.tolist(), strict=True)]
+    return [(float(value), str(among[int(place)])) for value, place in zip(values, places.tolist(), strict=True)]

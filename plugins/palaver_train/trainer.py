@@ -85,7 +85,7 @@ class Trainer:
         training, began, before = self._run.training, time.monotonic(), self._progress.seconds
         deadline = began + training.minutes * 60 if training.minutes else math.inf
         self._tell(self._begun())
-        sums, tokens, busy = torch.zeros((), device=self._team.device), 0, 0.0
+        sums, tokens, busy, total = torch.zeros((), device=self._team.device), 0, 0.0, 0.0
         why = ""
         while self._progress.step < self.steps and not why:
             start = time.monotonic()
