@@ -12,7 +12,6 @@ from textual.screen import Screen
 from textual.worker import NoActiveWorker, get_current_worker
 
 from palaver.errors import PluginFailed
-from palaver.plugins import describe
 
 if TYPE_CHECKING:
     from textual.css.stylesheet import Stylesheet
@@ -106,4 +105,6 @@ def drop_styles(stylesheet: Stylesheet, kind: ScreenKind) -> None:
 
 def told(name: str, error: BaseException) -> str:
     """What the user hears of a screen that broke."""
+    from palaver.plugins import describe  # the first frame need not wait for it
+
     return f"the screen {name} broke and was closed: {describe(error)}"
