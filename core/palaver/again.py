@@ -24,12 +24,12 @@ def question_of(registry: Registry, turn: Turn, *, model: str = "") -> Ask:
     if not turn.model_ref and not turn.prompt:
         raise BadInput(f"Turn #{turn.id} was never asked: {turn.error or turn.status}.", fix="type it anew")
     task = registry.task(turn.task)(**turn.options)
-    config = asdict(turn.config)
+    config = asdict(turn.config) if turn.config else {}  # not known: as the task has it
     return Ask(
         task,
         Example(turn.inputs, tuple(one.text for one in turn.references), language=turn.language),
         model or turn.model,
-        {name: str(config[name]) for name in DECODING},
+        {name: str(config[name]) for name in DECODING if name in config},
         typed=turn.input_text,
         prompt=turn.prompt if isinstance(task, Chat) else (),
         parent=turn.id,
@@ -49,6 +49,8 @@ def drift(before: Turn, after: Turn) -> tuple[str, ...]:
         found.append(f"The task's plugin was {was} and is {now}.")
     if before.palaver_version != after.palaver_version:
         found.append(f"Palaver was {before.palaver_version} and is {after.palaver_version}.")
+    if before.config is None:
+        found.append(f"How #{before.id} was decoded is not known.")
     if before.prompt != after.prompt and before.prompt and after.prompt:
         found.append("The prompt is another one.")
     return tuple(found)

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
+from palaver.again import question_of
 from palaver.cli.app import run
 from palaver.paths import history_file
+from palaver.plugins import Plugins
+from palaver.registry import Registry
 from palaver.store import Store, Turn, parse_filter
 
 CONVERSATION = {
@@ -101,6 +104,22 @@ def test_a_chatgpt_export_gives_the_branch_that_was_shown_last(here: Path) -> No
         "not known: weights, decoding parameters, how the answer ended, duration"
     )
     assert "model, time" in second.note
+
+
+def test_how_another_program_decoded_is_not_made_up(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "c.json").write_text(json.dumps([CONVERSATION]), "utf-8")
+    first = imported("--format", "chatgpt", "c.json")[0]
+    assert first.config is None
+    capsys.readouterr()
+    assert run(["history", "show", str(first.id)]) == 0
+    assert "decoding  not known" in capsys.readouterr().out
+    assert run(["history", "show", str(first.id), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["config"], told["seed"]) == (None, None)
+    [sample, _] = map(json.loads, exported("lm-eval", capsys))
+    assert sample["arguments"]["gen_args_0"]["arg_1"] is None
+    again = question_of(Registry(Plugins()), first, model="lead-3")
+    assert again.config == {}
 
 
 def test_the_same_files_come_in_once_unless_said_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

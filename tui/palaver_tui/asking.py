@@ -70,7 +70,7 @@ def again(session: Session, turn: Turn) -> Ask:
         raise BadInput(f"#{turn.id} is not of this conversation.", fix=f"/resume #{turn.id}")
     model = turn.model if _names_model(session, turn) else session.model or turn.model
     asked = question_of(session.registry, turn, model=model)
-    seed = turn.config.seed + len(session.store.siblings(turn.id))
+    seed = (turn.config.seed if turn.config else 0) + len(session.store.siblings(turn.id))
     return replace(asked, prompt=(), parent=None, config={**asked.config, "seed": str(seed)})
 
 

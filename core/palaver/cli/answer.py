@@ -199,7 +199,7 @@ def _marks(turn: Turn) -> Sequence[Span]:
 def warnings_of(turn: Turn) -> list[str]:
     """What a reader of the answer should know about it."""
     found = []
-    if turn.status == "truncated":
+    if turn.status == "truncated" and turn.config:
         found.append(f"cut off at {turn.config.max_new_tokens} tokens; for more: -o max_new_tokens=N")
     if turn.status == "cancelled":
         found.append("stopped before the end")
@@ -227,7 +227,7 @@ def record(turn: Turn, warnings: Sequence[str] = (), *, is_kept: bool = True) ->
             "prompt_tokens": turn.prompt_tokens,
             "output_tokens": turn.output_tokens,
         },
-        "seed": turn.config.seed,
+        "seed": turn.config.seed if turn.config else None,
         "options": turn.options,
         "warnings": list(warnings),
     }

@@ -1,18 +1,14 @@
-"""`palaver plugins install|update|remove`: pip, asked first what it would change, and held back from Palaver's own."""
+"""`palaver plugins install|update|remove`: asked first what it would change, and held back from Palaver's own."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from palaver.cli.plugin_pip import install_packages, installed_version, pip, plan, uninstall_packages
 from palaver.cli.program import Program
-from palaver.errors import NotFound, PalaverError, UsageError, not_found
+from palaver.errors import NotFound, UsageError, not_found
 from palaver.plugins import Found, find, known, probe, read_index
 from palaver.plugins.failures import clear_failures
 from palaver.plugins.found import SINGLE
@@ -21,24 +17,11 @@ from palaver.plugins.index import forget
 PALAVER = "palaver"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What pip would do with one package."""
-
-    package: str
-    before: str
-    """The version that is installed; empty when none is."""
-    after: str
-
-    def __str__(self) -> str:
-        return f"{self.package} {self.before + ' -> ' if self.before else ''}{self.after}"
-
-
 def install(program: Program, specs: Sequence[str], *, is_update: bool = False, is_dry: bool = False) -> None:
     """Install what the requirements, files or folders name, unless that would change what Palaver stands on.
 
     Raises:
-        UsageError: it would. PalaverError: pip cannot do it.
+        UsageError: it would. PalaverError: it cannot be done.
     """
     flags = ["--upgrade"] if is_update else []
     changes = plan(specs, flags)
@@ -56,7 +39,7 @@ def install(program: Program, specs: Sequence[str], *, is_update: bool = False, 
     if is_dry or not changes:
         return
     before = {(one.name, one.version) for one in find()}
-    pip("install", "--quiet", *flags, "--", *specs)
+    install_packages(specs, flags)
     importlib.invalidate_caches()
     tell(program, [one for one in find() if (one.name, one.version) not in before])
 
@@ -98,27 +81,11 @@ def remove(program: Program, names: Sequence[str]) -> None:
 
             remove_apart(one)
     if here := sorted(name for name in distributions if install_here(name)):
-        pip("uninstall", "--yes", "--quiet", "--", *here)
+        uninstall_packages(here)
     for one in leaving:
         clear_failures(one.name)
         forget(one.name)
         program.output.talk(f"{one.name} is gone ({one.distribution} {one.version}). What it wrote into history stays.")
-
-
-def plan(specs: Sequence[str], flags: Sequence[str], *, python: str = "") -> list[Change]:
-    """What pip would change; nothing is installed.
-
-    Raises:
-        PalaverError: pip finds no way to install it.
-    """
-    printed = pip("install", "--dry-run", "--quiet", "--report", "-", *flags, "--", *specs, python=python)
-    try:
-        items = json.loads(printed)["install"]
-        wanted = {str(one["metadata"]["name"]): str(one["metadata"]["version"]) for one in items}
-    except (ValueError, KeyError, TypeError) as error:
-        raise PalaverError("pip does not say what it would do.", fix=f"{_PIP} install --upgrade pip") from error
-    before = {name: "" if python else _version(name) for name in wanted}
-    return [Change(name, before[name], version) for name, version in sorted(wanted.items())]
 
 
 def own_packages() -> set[str]:
@@ -143,38 +110,6 @@ def _needs(name: str) -> Iterator[str]:
         found = re.match(r"[A-Za-z0-9._-]+", line)
         if found and "extra ==" not in line:
             yield found[0]
-
-
-def pip(*arguments: str, python: str = "") -> str:
-    """What pip prints when it succeeds; with `python` it works on that one's environment.
-
-    Raises:
-        PalaverError: with pip's own reason.
-    """
-    if importlib.util.find_spec("pip") is None:
-        raise PalaverError("There is no pip beside this Palaver.", fix=f"{sys.executable} -m ensurepip")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "--disable-pip-version-check",
-            *(["--python", python] if python else []),
-            *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        reason = (errors or done.stderr.splitlines() or ["no reason given"])[-1].removeprefix("ERROR: ")
-        raise PalaverError(f"pip cannot {arguments[0]}: {reason}", code="pip_failed")
-    return done.stdout
-
-
-_PIP = f"{sys.executable} -m pip"
 
 
 def tell(program: Program, fresh: Sequence[Found]) -> None:
@@ -203,16 +138,9 @@ def _of(name: str) -> Found:
     raise error
 
 
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
 def install_here(name: str) -> bool:
     """Whether a package is installed beside Palaver."""
-    return bool(_version(name))
+    return bool(installed_version(name))
 
 
 def normal(name: str) -> str:

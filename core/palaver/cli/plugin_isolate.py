@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from palaver.cli.plugin_install import install_here, normal, pip, plan, tell
+from palaver.cli.plugin_install import install_here, normal, tell
+from palaver.cli.plugin_pip import pip, plan
 from palaver.cli.program import Program
 from palaver.config import set_isolation
 from palaver.elsewhere import environments_dir

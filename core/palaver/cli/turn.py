@@ -42,14 +42,14 @@ def show_turn(output: Output, turn: Turn) -> None:
 
 def facts(turn: Turn) -> Iterator[tuple[str, str]]:
     """What made the answer, by name; what is not known is left out."""
-    config = dataclasses.asdict(turn.config)
+    config = dataclasses.asdict(turn.config) if turn.config else {}
     tokens = [f"{turn.prompt_tokens} prompt"] if turn.prompt_tokens is not None else []
     tokens += [f"{turn.output_tokens} output"] if turn.output_tokens is not None else []
     plugin = [f"{turn.plugin} {turn.plugin_version}".strip()] if turn.plugin else []
     for name, value in (
         ("model", " ".join(filter(None, (turn.model_ref, turn.model_digest)))),
         ("options", _pairs(turn.options)),
-        ("decoding", _pairs(config)),
+        ("decoding", _pairs(config) or "not known"),
         ("plugin", ", ".join([*plugin, f"palaver {turn.palaver_version}"])),
         ("tokens", ", ".join(tokens)),
         ("first", f"{format_seconds(turn.first_token_seconds)} to the first token" if turn.first_token_seconds else ""),
@@ -94,7 +94,7 @@ def whole_record(turn: Turn) -> Mapping[str, object]:
         "prompt": [dataclasses.asdict(message) for message in turn.prompt],
         "raw": turn.raw,
         "error": turn.error,
-        "config": dataclasses.asdict(turn.config),
+        "config": dataclasses.asdict(turn.config) if turn.config else None,
         "model_ref": turn.model_ref,
         "backend": turn.backend,
         "plugin": turn.plugin,

@@ -66,7 +66,7 @@ def _csv(turns: Iterable[Turn], out: TextIO) -> int:
             "scores": to_json({one.metric: one.value for one in turn.scores}),
             "tags": " ".join(turn.tags),
             "options": to_json(turn.options),
-            "config": to_json(asdict(turn.config)),
+            "config": to_json(turn.config and asdict(turn.config)),
         }
         # csv.reader and most others stop at a NUL.
         writer.writerow(

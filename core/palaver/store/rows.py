@@ -36,7 +36,8 @@ class TurnStart:
     options: Mapping[str, object] = field(default_factory=dict)
     prompt: tuple[Message, ...] = ()
     """The messages as sent."""
-    config: GenerationConfig = field(default_factory=GenerationConfig)
+    config: GenerationConfig | None = field(default_factory=GenerationConfig)
+    """None where it is not known: of a turn that another program kept."""
     model_digest: str = ""
     backend: str = ""
     plugin: str = ""
@@ -80,7 +81,8 @@ class Turn:
     plugin_version: str
     palaver_version: str
     options: dict[str, object]
-    config: GenerationConfig
+    config: GenerationConfig | None
+    """None where it is not known: of a turn that another program kept."""
     inputs: dict[str, str]
     input_text: str
     prompt: tuple[Message, ...]
@@ -196,9 +198,9 @@ def _plain(value: object) -> object:
 
 
 @lru_cache(maxsize=64)
-def config_to_json(config: GenerationConfig) -> str:
+def config_to_json(config: GenerationConfig | None) -> str:
     """The decoding parameters as a column holds them."""
-    return to_json(asdict(config))
+    return to_json(asdict(config) if config else None)
 
 
 def request_key(start: TurnStart) -> str:
@@ -271,8 +273,10 @@ _DECODED = {"options", "config", "inputs", "prompt", "output", "raw", "reference
 _SAME = tuple(one.name for one in fields(Turn) if one.name not in _DECODED)
 
 
-def _config(found: dict[str, object]) -> GenerationConfig:
+def _config(found: dict[str, object] | None) -> GenerationConfig | None:
     """Parameters that this version no longer knows stay in the file and are left out here."""
+    if found is None:
+        return None
     known = {one.name for one in fields(GenerationConfig)}
     kept = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items() if key in known}
     return GenerationConfig(**kept)  # type: ignore[arg-type]

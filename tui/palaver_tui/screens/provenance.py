@@ -27,7 +27,9 @@ def details(turn: Turn) -> list[tuple[str, str]]:
         (
             "decoding",
             f"temperature {config.temperature:g} · top_p {config.top_p:g} · top_k {config.top_k} · "
-            f"max_new_tokens {config.max_new_tokens} · seed {config.seed}",
+            f"max_new_tokens {config.max_new_tokens} · seed {config.seed}"
+            if config
+            else "not known",
         )
     )
     if turn.options:
@@ -79,7 +81,7 @@ def ending(turn: Turn) -> str:
     """What to know about an answer that is not whole."""
     if turn.status == "cancelled":
         return "stopped · the text so far is kept, and is not scored"
-    if turn.status == "truncated":
+    if turn.status == "truncated" and turn.config:
         return f"cut off at {turn.config.max_new_tokens} tokens · -o max_new_tokens=N allows more"
     if turn.status == "interrupted":
         return "interrupted: Palaver ended meanwhile · the text so far is kept"

@@ -122,7 +122,7 @@ def _head(turn: Turn) -> str:
         turn.model,
         f"{datetime.fromtimestamp(turn.created):%Y-%m-%d %H:%M:%S}",
         format_seconds(turn.seconds) if turn.seconds is not None else "",
-        f"seed {turn.config.seed}",
+        f"seed {turn.config.seed}" if turn.config else "",
         f"plugin {turn.plugin} {turn.plugin_version}".rstrip() if turn.plugin else "",
     ]
     return f"{turn.task}{languages}  " + " · ".join(part for part in parts if part)
