@@ -30,7 +30,7 @@ def connected(place: Place) -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as it will be; without it Ray warns
     if not address:
         _take_own_token()
-    import ray  # a second and 60 MB: paid by whoever evaluates on a cluster
+    import ray.exceptions  # a second and 60 MB: paid by whoever evaluates on a cluster
 
     if ray.is_initialized():
         return ray

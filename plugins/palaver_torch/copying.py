@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_LENGTHS = (4, 3, 2)
+_LENGTHS: tuple[int, ...] = (4, 3, 2)
 """Tokens that must have stood together before; the longest that is found counts."""
 _HOPE = 1.2
 """Tokens that a guess is expected to bring before one was tried."""

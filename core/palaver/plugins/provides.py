@@ -53,8 +53,8 @@ def check_api(wanted: object) -> None:
     """
     if wanted is None:
         return
-    bounds = wanted if isinstance(wanted, tuple) else (wanted, wanted)
-    if len(bounds) != 2 or not all(isinstance(one, int) for one in bounds):
+    bounds = [one for one in (wanted if isinstance(wanted, tuple) else (wanted, wanted)) if isinstance(one, int)]
+    if len(bounds) != 2 or (isinstance(wanted, tuple) and len(wanted) != 2):
         raise RuntimeError(f"PALAVER_API is a number or two, the lowest and the highest, not {wanted!r:.40}")
     if not bounds[0] <= hookspecs.API <= bounds[1]:
         raise RuntimeError(f"it wants plugin API {wanted}, this Palaver has {hookspecs.API}")
