@@ -58,10 +58,17 @@ def compare_runs(
 
 def segments(store: Store, first: int, second: int) -> list[Segment]:
     """The examples that count when two runs are compared, in the order in which the first run answered them."""
-    found = [{_key(one): one for one in store.results(run) if one.epoch == 0} for run in (first, second)]
-    answers = [{key: _answer(one, {}) for key, one in results.items()} for results in found]
-    kept = set(align(dict(zip("AB", answers, strict=True))).keys)
-    return [_segment(one, found[1][key]) for key, one in found[0].items() if key in kept]
+    return [_segment(one, other) for one, other in together(store, (first, second))]
+
+
+def together(store: Store, runs: Sequence[int]) -> list[tuple[Result, ...]]:
+    """The results of the examples that count when runs are compared, in the order in which the first answered them."""
+    found = [{_key(one): one for one in store.results(run) if one.epoch == 0} for run in runs]
+    answers = {
+        str(run): {key: _answer(one, {}) for key, one in each.items()} for run, each in zip(runs, found, strict=True)
+    }
+    kept = set(align(answers).keys)
+    return [tuple(results[key] for results in found) for key in found[0] if key in kept]
 
 
 def _segment(one: Result, other: Result) -> Segment:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from palaver.cli.output import Progress, is_capable, is_terminal, write
 from palaver.cli.program import Program
-from palaver.cli.stop import Stop
+from palaver.cli.stop import STOPPED, Stop
 from palaver.cli.tasks import Invocation
 from palaver.command import build, decode
 from palaver.errors import BadInput, PalaverError, UsageError
@@ -23,8 +23,6 @@ from palaver.terminal import safe_text
 if TYPE_CHECKING:
     from palaver.store import Turn
     from palaver.window import ContextUse
-
-STOPPED = 130
 
 NEARLY_FULL = 0.8
 """Share of a model's window from which on it is told how full it was."""

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from palaver.cli.history import when
+from palaver.cli.judge import judgement, record_of, told
 from palaver.cli.output import table
 from palaver.cli.paired import compare_runs, seed_option, settings_of, trials_option
-from palaver.cli.program import Program, color_option, complete_metrics, json_option, pass_program
+from palaver.cli.program import Program, color_option, complete_metrics, complete_models, json_option, pass_program
+from palaver.cli.stop import STOPPED
+from palaver.errors import UsageError
 from palaver.present import format_value
 
 if TYPE_CHECKING:
@@ -28,31 +31,54 @@ LISTED = 20
 @click.option(
     "--metric", "metrics", multiple=True, metavar="A,B", shell_complete=complete_metrics, help="Else those of the runs."
 )
+@click.option(
+    "--judge",
+    default="",
+    metavar="MODEL",
+    shell_complete=complete_models,
+    help="Also ask MODEL which answer is better, in both orders.",
+)
 @trials_option
 @seed_option
 @json_option
 @color_option
 @pass_program
+@click.pass_context
 def command(
-    program: Program, runs: tuple[int, ...], metrics: tuple[str, ...], trials: int, seed: int, as_json: bool
+    context: click.Context,
+    program: Program,
+    runs: tuple[int, ...],
+    metrics: tuple[str, ...],
+    judge: str,
+    trials: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Compare evaluations by their numbers; without one, list them; with one, show it.
 
     Only examples that all runs answered completely, against the same references, count. A difference is called one
     only if its interval leaves out 0 and the p-value, corrected for the number of pairs, is at most 0.05.
     """
+    if judge and len(runs) < 2:
+        raise UsageError("A judge compares the answers of at least two runs.", fix="palaver compare")
     with program.history() as store:
         if not runs:
             _list(program, store, as_json=as_json)
         elif len(runs) == 1:
             _show(program, store, runs[0], as_json=as_json)
         else:
-            reports, found = compare_runs(program, store, runs, metrics, settings_of(trials, seed))
+            settings = settings_of(trials, seed)
+            reports, found = compare_runs(program, store, runs, metrics, settings)
+            verdicts = judgement(program, store, judge, reports, settings) if judge else None
             if as_json:
                 ids = [one.run_id for one in reports]
-                program.output.record({"schema": "palaver.compare/1", "runs": ids, **asdict(found)})
+                judged = {"judge": record_of(verdicts)} if verdicts else {}
+                program.output.record({"schema": "palaver.compare/1", "runs": ids, **asdict(found), **judged})
             else:
-                program.output.show(text_of(found))
+                program.output.show(text_of(found) + (f"\n\n{told(verdicts)}" if verdicts else ""))
+            if judge and verdicts is None:
+                program.output.talk("The judge was stopped; what it has said is kept, and is not asked again.")
+                context.exit(STOPPED)
 
 
 def _list(program: Program, store: Store, *, as_json: bool) -> None:

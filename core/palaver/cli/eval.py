@@ -10,7 +10,7 @@ import click
 
 from palaver.cli.output import report as tell_error
 from palaver.cli.program import Program, color_option, complete_metrics, complete_models, json_option, pass_program
-from palaver.cli.stop import Stop
+from palaver.cli.stop import STOPPED, Stop
 from palaver.errors import PalaverError, UsageError
 from palaver.present import format_value
 from palaver.terminal import clip
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from palaver.runs import Plan, Report
     from palaver.store import Store
 
-SOME_FAILED, BELOW, BAD_RECORDS, STOPPED = 5, 6, 4, 130
+SOME_FAILED, BELOW, BAD_RECORDS = 5, 6, 4
 SHOWN_BAD = 10
 """Bad records that are told one by one."""
 

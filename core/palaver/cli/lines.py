@@ -7,10 +7,10 @@ import sys
 import time
 from dataclasses import dataclass
 
-from palaver.cli.answer import STOPPED, check_references, record, warnings_of
+from palaver.cli.answer import check_references, record, warnings_of
 from palaver.cli.output import Progress, is_capable, report
 from palaver.cli.program import Program
-from palaver.cli.stop import Stop
+from palaver.cli.stop import STOPPED, Stop
 from palaver.cli.tasks import Invocation
 from palaver.errors import BadInput, PalaverError
 from palaver.present import format_score, format_seconds

@@ -11,6 +11,9 @@ from typing import Self
 
 from palaver.cli.output import Output, is_terminal
 
+STOPPED = 130
+"""Exit code of what ctrl+c ended."""
+
 
 class Stop:
     """While it is entered, ctrl+c sets `event`."""
