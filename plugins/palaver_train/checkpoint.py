@@ -2,7 +2,7 @@
 
     RUN/run.json                 which checkpoint is the last, which the best
     RUN/metrics.jsonl            what happened
-    RUN/step-00002000/           one checkpoint: the last two and the best are kept
+    RUN/step-00002000/           one checkpoint: the last two and the best are kept, and more with --keep
         checkpoint.json          architecture, shape, settings, where the run stood
         model.safetensors        the weights, in float32
         optimizer.safetensors    AdamW's moments
@@ -131,7 +131,7 @@ def save(
             fix=f"Make room, then: palaver train resume {folder}",
             code="checkpoint_failed",
         ) from error
-    _forget(folder, {one for one in now.values() if one})
+    _forget(folder, {one for one in now.values() if one} | _spread(folder, run.training.keep))
     return name
 
 
@@ -214,6 +214,20 @@ def _sweep(folder: Path) -> None:
     """Remove what a process that was killed has left."""
     for left in (*folder.glob(".step-*"), *folder.glob(".old-step-*")):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _spread(folder: Path, keep: int) -> set[str]:
+    """Names of so many checkpoints, the first and the last among them, with like distances between them.
+
+    Of two neighbours that are too many, the one goes whose leaving makes the smallest gap: so they stay spread without
+    knowing how long the run will be.
+    """
+    names = sorted(one.name for one in folder.glob("step-*"))
+    while len(names) > max(keep, 2):
+        steps = [int(one.rpartition("-")[2]) for one in names]
+        at = min(range(1, len(names) - 1), key=lambda at: (steps[at + 1] - steps[at - 1], at))
+        del names[at]
+    return set(names) if keep else set()
 
 
 def _forget(folder: Path, kept: set[str]) -> None:

@@ -20,6 +20,7 @@ from palaver_train.control import ORDERS, Control, tell
 from palaver_train.events import Begun, Ended, Event, to_json
 from palaver_train.finetuning.command import make_command
 from palaver_train.report import lines
+from palaver_train.watch import watch, words
 
 _KINDS: dict[Kind, str] = {
     "lm": "Train a language model on a text: it learns to go on with it.",
@@ -50,6 +51,7 @@ def _kind_command(kind: Kind, told: str) -> click.Command:
         *(_flag(kind, *one) for one in fields() if one[1].name not in _unused(kind)),
         click.Option(["--try", "tries"], multiple=True, metavar="NAME=A,B | LEAST..MOST", help=_TRY),
         click.Option(["--random", "draws"], type=click.IntRange(1), metavar="N", help="Try so many by chance."),
+        click.Option(["--tui", "is_watched"], is_flag=True, help="Watch it on the Train screen of the terminal UI."),
         click.Option(["--json", "is_json"], is_flag=True, help="How it ended, as one JSON object."),
         click.Option(["--quiet", "is_quiet"], is_flag=True, help="Nothing on stderr but errors."),
     ]
@@ -61,16 +63,22 @@ def _kind_command(kind: Kind, told: str) -> click.Command:
         draws: int | None,
         is_json: bool,
         is_quiet: bool,
+        is_watched: bool,
         **flags: Any,
     ) -> None:
         from palaver_train.session import begin
 
         folder = Path(out).expanduser()
         settings = _settings(kind, given, {name: value for name, value in flags.items() if value is not None})
+        if is_watched and (tries or draws):
+            raise UsageError("--tui shows one run, and --try makes several.", fix="leave one of them out")
         if tries or draws:
             _search(kind, settings, tries, draws or 0, folder, is_json=is_json, is_quiet=is_quiet)
             return
         run = make_run(kind, settings)
+        if is_watched:
+            watch(words(kind, given, out, flags))
+            return
         _perform(folder, lambda **told: begin(run, folder, **told), is_json=is_json, is_quiet=is_quiet)
 
     return click.Command(kind, params=parameters, callback=perform, help=told)

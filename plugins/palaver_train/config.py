@@ -98,6 +98,7 @@ class Training:
     evaluate_every: int = told(0, "Steps between evaluations; 0 is once an epoch, and ten times in all at least.")
     evaluate_batches: int = told(0, "Most batches of an evaluation; 0 takes all.")
     log_every: int = told(0, "Steps between lines; 0 is a fifth of --evaluate-every.")
+    keep: int = told(0, "Checkpoints that are kept, spread over the run; 0 keeps the last two. The best always is.")
     seed: int = told(1, "The same seed gives the same run on the same machine.")
     parallel: Literal["ddp", "fsdp"] = told("ddp", "Under torchrun: whole copies of the weights, or shards (FSDP2).")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -373,3 +374,11 @@ def test_a_configuration_in_a_file_means_its_paths_from_there_and_flags_come_fir
 def test_a_setting_that_cannot_be_is_refused(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         make_run("lm", settings)
+
+
+def test_more_checkpoints_are_kept_spread_over_the_run(tmp_path: Path) -> None:
+    trained(small_run("lm", tmp_path, steps=12, evaluate_every=1, keep=4), tmp_path / "run")
+    steps = sorted(int(one.name.rpartition("-")[2]) for one in (tmp_path / "run").glob("step-*"))
+    assert (steps[0], steps[-2:]) == (1, [11, 12])  # the first, the last two
+    assert len(steps) >= 4
+    assert max(after - before for before, after in itertools.pairwise(steps)) <= 6

@@ -14,6 +14,7 @@ import pytest
 from rich.segment import Segment
 from tests.core.scripted import Script, Scripted, ScriptedRegistry
 from tests.tui.history_app import settled
+from tests.tui.run_files import ALARM, BEGUN, ENDED, RISING, SAMPLED, write
 from textual.pilot import Pilot
 from textual.strip import Strip
 
@@ -36,6 +37,7 @@ VISITS: Mapping[str, tuple[str, str]] = {
     "compare-turns": ("Compare", "#1 #2"),
     "compare-runs": ("Compare", "{run} {next}"),
     "evaluate-runs": ("Evaluate", "{run} {next}"),
+    "train-run": ("Train", "./run"),
 }
 """A name for each view, the screen, and why the user comes: every place of the app is here by itself."""
 KEYS = {"help": "f1", "goto": "ctrl+g"}
@@ -77,6 +79,7 @@ def written(session: Session, folder: Path, texts: Iterable[str]) -> tuple[int, 
     runs = [begin(session.store, plan) for plan in plans]
     for run in runs:
         Evaluation(session.registry, session.store, run, dataset).run(threading.Event())
+    write(folder / "run", BEGUN, *RISING, ALARM, SAMPLED, ENDED)
     session.forget()
     return runs[0], runs[1]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.tui.every_screen import KEYS, VISITS, opened, seen, settled, visit, world
+from tests.tui.run_files import ALARM, BEGUN, ENDED, RISING, SAMPLED, write
 from tests.tui.test_escapes import MARKUP, OBEYED, SEQUENCES, without_doors, without_guard
 from textual import events
 from textual.pilot import Pilot
@@ -33,6 +34,7 @@ OPENED_BY = {
     "models": ("slash", "f"),
     "plugins": ("slash", "i"),
     "evaluate": ("n",),
+    "train": ("n",),
     "compare": ("m",),
 }
 """Keys that open an entry on a screen."""
@@ -70,6 +72,9 @@ def fill(session: Session, folder: Path, patch: pytest.MonkeyPatch) -> tuple[int
     runs = [begin(store, plan) for plan in plans]
     for run in runs:
         Evaluation(registry, store, run, dataset).run(threading.Event())
+    begun, sampled = BEGUN | {"architecture": LINES[0]}, SAMPLED | {"samples": [[line, line] for line in LINES]}
+    write(folder / "run", begun, *RISING, ALARM, sampled, ENDED | {"reason": LINES[0]})
+    write(folder / LINES[0].replace("/", "").replace("\0", "")[:60], begun, *RISING)
     session.forget()
     return runs[0], runs[1]
 

@@ -39,8 +39,11 @@ def palaver_commands(group: click.Group) -> None:
     @click.option(
         "--resume", default="", metavar="ID", help="Go on with the conversation of this turn; `last` is the newest."
     )
+    @click.option(
+        "--train", default="", metavar="FOLDER", help="Open the Train screen first, on the run in this folder."
+    )
     @click.pass_context
-    def chat(context: click.Context, model: str, plain: bool, resume: str) -> None:
+    def chat(context: click.Context, model: str, plain: bool, resume: str, train: str) -> None:
         """Talk with a model in the terminal, score its answers, keep them."""
         import os
         import sys
@@ -59,7 +62,7 @@ def palaver_commands(group: click.Group) -> None:
             )
         from palaver_tui.app import run_chat  # pulls Textual: paid by whoever opens it
 
-        context.exit(run_chat(model, resume=_turn(resume)))
+        context.exit(run_chat(model, resume=_turn(resume), first=("Train", train) if train else None))
 
     @group.command("serve")
     @click.option("-m", "--model", default="", help="Model that answers; by default the best one installed.")

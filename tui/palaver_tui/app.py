@@ -20,7 +20,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.worker import WorkerFailed
 
-from palaver_tui import slash, tty
+from palaver_tui import messages, slash, tty
 from palaver_tui.commands import PaletteCommands
 from palaver_tui.conversation import OpenSession
 from palaver_tui.entries import PaletteCommand
@@ -74,6 +74,8 @@ class PalaverApp(App[None]):
             self.register_theme(one)
         self.theme = theme if theme in self.available_themes else THEMES[0].name
         self._kept_theme = self.theme
+        self.first: tuple[str, str] | None = None
+        """The screen to show when the session is open, and why."""
 
     def get_default_screen(self) -> Screen[None]:
         """The conversation."""
@@ -112,6 +114,11 @@ class PalaverApp(App[None]):
             for problem in own.problems:
                 self.chat.transcript.say(problem)
             self.chat.query_one(Footer).refresh()
+
+    @on(messages.Opened)
+    def _show_first(self) -> None:
+        if self.first is not None:
+            self.go(*self.first)
 
     def _keep_theme(self, theme: Theme) -> None:
         """Write the theme that the user chose into the settings."""
@@ -202,7 +209,7 @@ class PalaverApp(App[None]):
         elif not wanted.source:
             self._show_chat()
             if words:
-                self._type(f"/resume {words}")
+                self._type(words if words.startswith("/") else f"/resume {words}")
         elif session is None:
             self.notify(failure.message if failure else "the history is still being opened", markup=False)
         else:
@@ -309,7 +316,7 @@ class PalaverApp(App[None]):
         return last == key and time.monotonic() - when < AGAIN_SECONDS
 
 
-def run_chat(model: str = "", *, resume: int | None = None) -> int:
+def run_chat(model: str = "", *, resume: int | None = None, first: tuple[str, str] | None = None) -> int:
     """The app from its first frame to its end; the exit code of the process.
 
     Raises:
@@ -320,7 +327,7 @@ def run_chat(model: str = "", *, resume: int | None = None) -> int:
 
     settings = read_settings()
     app = PalaverApp(lambda: open_session(settings, model), theme=settings.theme)
-    app.chat.resume_first = resume
+    app.chat.resume_first, app.first = resume, first
     try:
         with tty.guarded_terminal():
             app.run()

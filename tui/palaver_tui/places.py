@@ -52,6 +52,13 @@ PLACES = (
         "palaver_tui.screens.evaluate:EvaluateScreen",
         "[RUN... | TASK DATASET MODEL...]",
     ),
+    Place(
+        "Train",
+        "t",
+        "train a model, and watch it learn",
+        "palaver_tui.screens.train:TrainScreen",
+        "[FOLDER | KIND TEXT --out FOLDER ...]",
+    ),
     Place("Models", "m", "what can answer, and what it takes", "palaver_tui.screens.models:ModelsScreen"),
     Place("Plugins", "p", "what is installed, and how it is doing", "palaver_tui.screens.plugins:PluginsScreen"),
 )

@@ -171,7 +171,7 @@ class ShelfScreen(PlaceScreen):
         self.query_one("#empty", Text).show(
             "Nothing here is like that; / changes the filter." if self._entries else self.NOTHING
         )
-        self.table.show(partial(_page, rows), at=self._ids.get(at))
+        self.table.show(partial(page_of, rows), at=self._ids.get(at))
 
     def _row(self, entry: Entry) -> Row:
         cells = dict(entry.cells)
@@ -325,7 +325,7 @@ def _mishap(name: str, error: PalaverError) -> Sheet:
     return Sheet(name, "", (Fact("error", error.message, "$error"), Fact("fix", error.fix, "bold")))
 
 
-def _page(rows: Sequence[Row], *, before: int | None = None, after: int | None = None, limit: int) -> Sequence[Row]:
+def page_of(rows: Sequence[Row], *, before: int | None = None, after: int | None = None, limit: int) -> Sequence[Row]:
     """Part of rows that are all there, for the table."""
     if after is not None:
         return [row for row in rows if row.id > after][-limit:]
