@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "docs/examples/palaver-shout"
+EXAMPLES = ROOT / "docs/examples"
+EXAMPLE = EXAMPLES / "palaver-shout"
 TYPED = """
 import json, sys
 from palaver.command import parse_line
@@ -37,12 +38,12 @@ class Environment:
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=120)
         self.folder = folder
 
-    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, program: str, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [self.bin / program, *arguments],
             capture_output=True,
             text=True,
-            stdin=subprocess.DEVNULL,
+            input=typed,
             env=self.env,
             cwd=self.folder,
             timeout=300,
@@ -61,7 +62,7 @@ class Environment:
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     made = Environment(tmp_path_factory.mktemp("clean"))
     made.out("pip", "install", "-q", "-e", str(ROOT))
-    made.out("pip", "install", "-q", str(EXAMPLE))
+    made.out("pip", "install", "-q", *map(str, sorted(EXAMPLES.glob("palaver-*"))))
     return made
 
 
@@ -93,6 +94,37 @@ def test_its_options_come_from_its_fields_and_are_checked(clean: Environment) ->
 
 def test_it_is_a_slash_command_in_the_chat(clean: Environment) -> None:
     assert json.loads(clean.out("python", "-c", TYPED)) == ["shout", {"marks": 2}, {"text": "hello there"}]
+
+
+def test_all_three_are_used_from_the_chat(clean: Environment) -> None:
+    typed = (
+        "/shout -m upper --marks 1 hello there\n"
+        "/generate -m reverse one two three\n"
+        "/shout -m upper good morning --ref GOOD EVENING\n"
+    )
+    chat = clean.run("palaver", "chat", "--plain", typed=typed)
+    assert chat.returncode == 0, chat.stderr
+    assert "HELLO THERE!" in chat.stdout
+    assert "three two one" in chat.stdout
+    assert "GOOD MORNING" in chat.stdout
+    rescored = clean.out("palaver", "rescore", "good", "--metric", "overlap")
+    assert "Overlap" in rescored
+
+
+def test_all_three_are_used_from_the_command_line_and_an_evaluation(clean: Environment) -> None:
+    assert "three two one" in clean.out("palaver", "generate", "-m", "reverse", "one two three")
+    said = clean.out(
+        "palaver", "shout", "-m", "upper", "good day", "--ref", "GOOD NIGHT", "--metric", "overlap", "--json"
+    )
+    assert [(one["name"], one["value"]) for one in json.loads(said)["scores"]] == [("Overlap", 0.5)]
+    evaluated = ("palaver", "eval", "--metric", "overlap", "--json")
+    data = clean.folder / "data.jsonl"
+    data.write_text('{"text": "good day", "reference": "GOOD NIGHT"}\n{"text": "hi", "reference": "HI"}\n', "utf-8")
+    [loud] = json.loads(clean.out(*evaluated, "shout", str(data), "-m", "upper"))["runs"]
+    assert loud["ended"] == {"complete": 2}
+    assert [one["value"] for one in loud["scores"]] == [pytest.approx(2 / 3)]  # two of three words: no mean of scores
+    [backwards] = json.loads(clean.out(*evaluated, "generate", str(data), "-m", "reverse"))["runs"]
+    assert (backwards["ended"], [one["value"] for one in backwards["scores"]]) == ({"complete": 2}, [0.0])
 
 
 def test_its_own_tests_pass(clean: Environment) -> None:
