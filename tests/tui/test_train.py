@@ -87,8 +87,8 @@ async def test_enter_chats_with_the_chosen_checkpoint_and_c_compares_the_marked_
         await talk.pilot.press("enter", "k", "a", "x", "j", "j", "x", "c")
         await talk.pilot.pause()
     assert gone == [
-        ("Chat", "/model ./run/step-00000040"),
-        ("Chat", "/model ./run/step-00000030"),
+        ("Chat", "/model ./run/step-00000040\n/generate "),
+        ("Chat", "/model ./run/step-00000030\n/generate "),
         ("Compare", "./run/step-00000030 ./run/step-00000070"),
     ]
 

@@ -209,7 +209,12 @@ class PalaverApp(App[None]):
         elif not wanted.source:
             self._show_chat()
             if words:
-                self._type(words if words.startswith("/") else f"/resume {words}")
+                line, _, begun = words.partition("\n")
+                if begun:  # a line to go on with
+                    self.chat.send(line)
+                    self.chat.prompt.put(begun)
+                else:
+                    self._type(line if line.startswith("/") else f"/resume {line}")
         elif session is None:
             self.notify(failure.message if failure else "the history is still being opened", markup=False)
         else:

@@ -169,7 +169,9 @@ class RunScreen(PlaceScreen):
     def action_chat(self) -> None:
         """Answer with the chosen checkpoint in the chat from now on."""
         if (one := self._checkpoint) is not None:
-            self.post_message(Go("Chat", f"/model {self._model(one.name)}"))
+            assert self._folder is not None
+            task = words.task_of(training.settings_of(self._folder))
+            self.post_message(Go("Chat", f"/model {self._model(one.name)}\n/{task} "))
         elif self._view is not None:
             self._say("there is no checkpoint yet: the first comes with the first evaluation")
 

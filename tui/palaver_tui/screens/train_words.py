@@ -11,7 +11,7 @@ from textual.content import Content
 
 from palaver.terminal import safe_line
 from palaver_tui.places import Keys
-from palaver_tui.training import Checkpoint, RunView
+from palaver_tui.training import Checkpoint, RunView, Values
 from palaver_tui.widgets.footer import Hint
 from palaver_tui.widgets.header import fold
 from palaver_tui.widgets.table import Column, Layout
@@ -220,6 +220,14 @@ def command(view: RunView) -> str:
     if view.is_running:
         return f"palaver train tell {folder} {'go' if view.is_paused else 'pause'}"
     return f"palaver train resume {folder}"
+
+
+def task_of(settings: Values) -> str:
+    """What a checkpoint of a run with these settings is asked for."""
+    data = settings.get("data")
+    kind = str(settings.get("kind", "lm"))
+    named = str(data.get("task") or "") if isinstance(data, dict) else ""
+    return "reconstruct" if kind == "autoencoder" else named if kind == "seq2seq" and named else "generate"
 
 
 def hints(view: RunView | None) -> Sequence[Hint]:
