@@ -17,23 +17,16 @@ from palaver.executor import Inline
 from palaver.job import Asked, Executor, Job, Prediction
 from palaver.long import Listener, answer_in_parts
 from palaver.metric import Score, applicable, with_confidence
-from palaver.model import FinishReason, Generation, GenerationConfig, ModelInfo, Request
+from palaver.model import Generation, GenerationConfig, ModelInfo, Request
 from palaver.registry import Registry
 from palaver.runs import Report, metrics_of, plan_of, report, score_safely
 from palaver.sources import good_outputs
-from palaver.store import Answered, Given, Status, Store, TurnStart
+from palaver.store import STATUS_OF, Answered, Given, Status, Store, TurnStart
 from palaver.tally import Tally
 from palaver.task import Task
 
 HOPELESS = 20
 """Failures in a row, with no success before, after which an evaluation ends."""
-
-_STATUS: dict[FinishReason, Status] = {
-    "stop": "complete",
-    "length": "truncated",
-    "cancelled": "cancelled",
-    "error": "failed",
-}
 
 _GROUP = 50
 """Answers that share a commit."""
@@ -236,7 +229,7 @@ class Evaluation:
     ) -> None:
         """Read, score and write one answer; an output that is given has been read."""
         generation, example = prediction.generation, prepared.example
-        status: Status = _STATUS[generation.finish_reason]
+        status: Status = STATUS_OF[generation.finish_reason]
         error = generation.error
         if given is not None:
             output = given.output

@@ -47,3 +47,15 @@ def generate(
     return Generation(
         "".join(pieces), reason, prompt_tokens, output_tokens, first, seconds, error, logprob, len(logprobs)
     )
+
+
+def digest_of(model: Model, cancel: threading.Event) -> str:
+    """Of the model's weights; where that is known only after loading, it is loaded. Empty where it is never known.
+
+    Raises:
+        PalaverError: it cannot be loaded.
+    """
+    load = getattr(model, "load", None)
+    if not model.info.digest and callable(load):
+        load(cancel)
+    return model.info.digest

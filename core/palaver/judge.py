@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -17,11 +17,11 @@ from palaver.comparison import Interval, Settings
 from palaver.errors import PalaverError
 from palaver.executor import Inline
 from palaver.job import Asked, Job, Prediction
-from palaver.model import FinishReason, GenerationConfig, Message, Request
+from palaver.model import GenerationConfig, Message, Request
 from palaver.paired import names_of, together
 from palaver.registry import Registry
 from palaver.runs import Report
-from palaver.store import Answered, Status, Store, Turn, TurnStart
+from palaver.store import STATUS_OF, Answered, Store, Turn, TurnStart
 from palaver.task import Chat
 
 PROMPT = "pairwise.v1"
@@ -166,7 +166,7 @@ class Judge:
             for one, other in combinations(range(len(reports)), 2)
             if row[one].output != row[other].output
         ]
-        self._ask([order for pair in wanted for order in (pair, pair[::-1])], cancel, on_progress)
+        self._ask([order for one, other in wanted for order in ((one, other), (other, one))], cancel, on_progress)
         if cancel.is_set():
             return None
         names = names_of(reports)
@@ -246,7 +246,7 @@ class Judge:
         generation = prediction.generation
         if self._run is None:
             self._run = self.store.begin_run("task", f"judge {self.info.name} {PROMPT}")
-        start, status = replace(start, run_id=self._run), _STATUS[generation.finish_reason]
+        start, status = replace(start, run_id=self._run), STATUS_OF[generation.finish_reason]
         output = generation.text.strip()
         self.store.add_answers([Answered(start, status, output, generation.text, generation)]).result()
         self._asked += 1
@@ -305,14 +305,6 @@ class Judge:
             lost = pair.unreadable + pair.failed
             if lost > 0.1 * (pair.n + lost):
                 yield f"{lost} pairs of {named} have no verdict: what is judged may be the easy part."
-
-
-_STATUS: Mapping[FinishReason, Status] = {
-    "stop": "complete",
-    "length": "truncated",
-    "cancelled": "cancelled",
-    "error": "failed",
-}
 
 
 def _ids(reports: Sequence[Report]) -> list[int]:

@@ -10,14 +10,14 @@ from palaver.choice import Languages, with_source_of
 from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.forks import Forks, asked, messages
-from palaver.generate import generate
+from palaver.generate import digest_of, generate
 from palaver.journal import Journal
 from palaver.long import Listener, TaskRaised, answer_in_parts
 from palaver.metric import Metric, Score, applicable, with_confidence
 from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Request
 from palaver.registry import Registry
-from palaver.store import Said, Store, Turn, TurnStart
-from palaver.task import Chat, Task
+from palaver.store import STATUS_OF, Given, Said, Store, Turn, TurnStart
+from palaver.task import Chat, Task, check_inputs
 from palaver.window import CHARACTERS_A_TOKEN, ContextUse, characters_a_token, first_remembered, room_for_history
 
 
@@ -37,6 +37,8 @@ class Ask:
     """Messages to send as they are, in place of the conversation so far and what the task would say."""
     parent: int | None = None
     """The turn that this one repeats; None leaves it to the conversation."""
+    is_cached: bool = False
+    """What these weights answered to this request before will do. A baseline, which costs nothing, is always asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class Session:
         example = ask.example
         try:
             example = ask.task.prepare(example)
-            _check(ask.task, example)
+            check_inputs(ask.task, example)
             languages = Languages.of(example)
             info = self.registry.choose(ask.task.name, ask.model or self.model, languages=languages)
             config = self._config(ask)
@@ -166,7 +168,8 @@ class Session:
             return self.fail(ask, _culprit(ask.task, error))
         said = self._remembered(ask.task, info, config, request)
         sent = replace(request, messages=ask.prompt or (*said, *request.messages))
-        turn_id = self._begin(ask, example, info, config, sent)
+        start = self._start(ask, example, info, config, sent)
+        turn_id = self.store.begin_turn(start)
         forgotten = len(self._said) - len(said) if isinstance(ask.task, Chat) else 0
         started = Started(turn_id, info, forgotten, languages=Languages.of(example).told if info.pairs else "")
         on_start(started)
@@ -179,12 +182,13 @@ class Session:
         def on_title(title: str) -> None:
             on_start(replace(started, part=title))
 
-        outcome = self._answer(ask, example, info, sent, config, turn_id, cancel, on_text, on_split, on_title)
+        outcome = self._answer(ask, example, info, sent, start, turn_id, cancel, on_text, on_split, on_title)
         return replace(outcome, context=self._use)
 
     def fail(self, ask: Ask, error: PalaverError) -> Outcome:
         """Record a question that could not even be asked."""
-        turn_id = self._begin(ask, ask.example, ModelInfo(ask.model or self.model, ""), GenerationConfig(), None)
+        info = ModelInfo(ask.model or self.model, "")
+        turn_id = self.store.begin_turn(self._start(ask, ask.example, info, GenerationConfig(), None))
         return self._finish(turn_id, "", "", Generation("", "error"), error)
 
     def record_failure(self, task: str, text: str, error: PalaverError) -> Outcome:
@@ -253,11 +257,11 @@ class Session:
         self._first = first_remembered(self._said, self._first, room)
         return tuple(self._said[self._first :])
 
-    def _begin(
+    def _start(
         self, ask: Ask, example: Example, info: ModelInfo, config: GenerationConfig, sent: Request | None
-    ) -> int:
+    ) -> TurnStart:
         plugin, version = self.registry.origin(ask.task.name)
-        start = TurnStart(
+        return TurnStart(
             run_id=self.run_id,
             task=ask.task.name,
             model=info.name,
@@ -274,7 +278,6 @@ class Session:
             parent_id=ask.parent or (self._last if self._kind == "chat" else None),
             language=example.language,
         )
-        return self.store.begin_turn(start)
 
     def _answer(
         self,
@@ -282,7 +285,7 @@ class Session:
         example: Example,
         info: ModelInfo,
         sent: Request,
-        config: GenerationConfig,
+        start: TurnStart,
         turn_id: int,
         cancel: threading.Event,
         on_text: Callable[[str], None],
@@ -292,10 +295,18 @@ class Session:
         journal = Journal(self.store, turn_id, on_text)
         generation, error, digest = Generation("", "error"), None, info.digest
         merged: str | None = None
+        given: Given | None = None
+        config = start.config or GenerationConfig()
         try:
             model = self.registry.model(info.name)
+            if ask.is_cached and not info.is_baseline:
+                given = self.store.given(replace(start, model_digest=digest_of(model, cancel)))
             try:
-                generation = generate(model, sent, config, cancel, journal.add)
+                if given is not None:
+                    generation, merged = given.generation, given.output
+                    on_text(given.output)
+                else:
+                    generation = generate(model, sent, config, cancel, journal.add)
             except ContextExceeded as refusal:
                 listener = Listener(on_split, on_title, journal.keep, journal.add)
                 found = answer_in_parts(ask.task, example, model, config, cancel, listener, refusal)
@@ -326,7 +337,7 @@ class Session:
             except Exception as bug:  # a task plugin may raise anything at all
                 self.registry.plugins.blame(ask.task, bug)
                 error = _culprit(ask.task, bug)
-        outcome = self._finish(turn_id, output, raw, generation, error, digest)
+        outcome = self._finish(turn_id, output, raw, generation, error, digest, given.turn_id if given else None)
         if outcome.error is None:
             self._said += [asked(ask.task, sent), Message("assistant", output)]
             self._last = turn_id
@@ -362,28 +373,21 @@ class Session:
         generation: Generation,
         error: PalaverError | None,
         digest: str = "",
+        cached_from: int | None = None,
     ) -> Outcome:
-        status = "failed" if error else _STATUS[generation.finish_reason]
+        status = "failed" if error else STATUS_OF[generation.finish_reason]
         said = "" if error is None else str(error) + (f" Fix: {error.fix}" if error.fix else "")
         self.store.finish_turn(
-            turn_id, output=output, raw=raw, status=status, generation=generation, error=said, model_digest=digest
+            turn_id,
+            output=output,
+            raw=raw,
+            status=status,
+            generation=generation,
+            error=said,
+            model_digest=digest,
+            cached_from=cached_from,
         )
         return Outcome(self.store.turn(turn_id), error)
-
-
-_STATUS = {"stop": "complete", "length": "truncated", "cancelled": "cancelled", "error": "failed"}
-
-
-def _check(task: Task, example: Example) -> None:
-    for name in task.inputs:
-        if not example.inputs.get(name, "").strip():
-            raise BadInput(
-                f"There is no {name} to {task.name if task.name != 'qa' else 'answer from'}: it is empty.",
-                fix="give a text, @FILE, or pipe one in",
-                code="empty_input",
-            )
-    if task.name != "qa" and any(not reference.strip() for reference in example.references):
-        raise BadInput("A reference is a text: the answer you would have wanted.", code="empty_reference")
 
 
 def _culprit(task: Task, error: Exception) -> PluginFailed:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints, overload
 
-from palaver.errors import UsageError
+from palaver.errors import BadInput, UsageError
 from palaver.example import Example
 from palaver.model import GenerationConfig, Message, Request
 
@@ -120,6 +120,22 @@ class Task:
             return cls(**parsed)
         except (TypeError, ValueError) as error:
             raise UsageError(f"{cls.name}: {error}") from error
+
+
+def check_inputs(task: Task, example: Example) -> None:
+    """
+    Raises:
+        BadInput: an input is empty, or a reference that is to be more than nothing.
+    """
+    for name in task.inputs:
+        if not example.inputs.get(name, "").strip():
+            raise BadInput(
+                f"There is no {name} to {task.name if task.name != 'qa' else 'answer from'}: it is empty.",
+                fix="give a text, @FILE, or pipe one in",
+                code="empty_input",
+            )
+    if task.name != "qa" and any(not reference.strip() for reference in example.references):
+        raise BadInput("A reference is a text: the answer you would have wanted.", code="empty_reference")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ TEXT = "Write one sentence about the sea."
 
 def seconds_of_command(tokens: int) -> tuple[float, float]:
     """Wall-clock and processor seconds of one command."""
-    command = [sys.executable, "-m", "palaver", "generate", "--temperature", "0", "--quiet"]
+    command = [sys.executable, "-m", "palaver", "generate", "--temperature", "0", "--quiet", "--no-cache"]
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     said = subprocess.run(
         [*command, "--max-new-tokens", str(tokens), TEXT], stdin=subprocess.DEVNULL, capture_output=True, check=True

@@ -154,7 +154,7 @@ def test_a_command_leaves_an_engine_behind_unless_it_is_told_not_to(
     smollm2: ModelInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("PALAVER_NO_DAEMON")
-    asked = ["generate", "Hi", "--max-new-tokens", "1", "--quiet"]
+    asked = ["generate", "Hi", "--max-new-tokens", "1", "--quiet", "--no-cache"]
     assert cli.main([*asked, "--no-daemon"]) == 0
     assert not socket_path().exists()
     assert cli.main(asked) == 0

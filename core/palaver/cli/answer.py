@@ -44,6 +44,7 @@ def answer(program: Program, wanted: Invocation, *, stdin: TextIO | None) -> int
                 typed = " ".join(wanted.written or wanted.typed.words)
                 session.record_failure(wanted.task.name, f"{typed}\n{piped.seen}".strip(), error)
                 raise
+            ask = dataclasses.replace(ask, is_cached=wanted.is_cached)
             if wanted.is_by_line:
                 from palaver.cli.lines import answer_lines
 
@@ -167,7 +168,8 @@ def _tell(
         tokens += f" · window {use}"
     number = f" · #{turn.id}" if wanted.is_kept else " · not logged"
     model = f"{turn.model} · {languages}" if languages else turn.model
-    output.talk(f"{model} · {format_seconds(turn.seconds)}{tokens}{number}")
+    took = f"from #{turn.cached_from}" if turn.cached_from else format_seconds(turn.seconds)
+    output.talk(f"{model} · {took}{tokens}{number}")
     if turn.scores and (turn.references or wanted.metrics):
         output.talk(scores_line(session, turn))
     for warning in warnings:
@@ -226,6 +228,7 @@ def record(turn: Turn, warnings: Sequence[str] = (), *, is_kept: bool = True) ->
             "output_tokens": turn.output_tokens,
         },
         "seed": turn.config.seed if turn.config else None,
+        "cached_from": turn.cached_from,
         "options": turn.options,
         "warnings": list(warnings),
     }

@@ -31,6 +31,8 @@ class Invocation:
     """Each line of the last input is an input of its own."""
     is_kept: bool = True
     """Goes into history."""
+    is_cached: bool = True
+    """An answer that history has to the same request will do."""
     written: tuple[str, ...] = field(default=())
     """The arguments as they were typed, for the record of what could not be understood."""
 
@@ -96,6 +98,7 @@ _SHARED = (
     click.option("--lines", "is_by_line", is_flag=True, help="One input a line, one output line each, in order."),
     click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the answer."),
     click.option("--jsonl", "is_jsonl", is_flag=True, help="The same, one object a line, for --lines."),
+    click.option("--no-cache", "is_asked", is_flag=True, help="Ask the model also what it has answered before."),
     click.option("--no-log", "is_unlogged", is_flag=True, help="Leave nothing in history."),
     click.option(
         "--no-daemon",
@@ -151,6 +154,7 @@ def _perform(task: type[Task]) -> Callable[..., None]:
         is_by_line: bool,
         is_json: bool,
         is_jsonl: bool,
+        is_asked: bool,
         is_unlogged: bool,
         is_alone: bool,
         is_quiet: bool,
@@ -174,6 +178,7 @@ def _perform(task: type[Task]) -> Callable[..., None]:
             is_json or is_jsonl,
             is_by_line,
             not is_unlogged,
+            not is_asked,
             written,
         )
         context.exit(answer(program, wanted, stdin=sys.stdin))

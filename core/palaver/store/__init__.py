@@ -5,13 +5,14 @@ from palaver.store.evaluations import Answered, Given, GoodOutput, Promoted, Res
 from palaver.store.export import FORMATS, export_turns, turn_record
 from palaver.store.filter import Filter, parse_filter
 from palaver.store.history import Store
-from palaver.store.rows import STATUSES, Reference, Run, Status, Turn, TurnLine, TurnStart
+from palaver.store.rows import STATUS_OF, STATUSES, Reference, Run, Status, Turn, TurnLine, TurnStart
 from palaver.store.sqlite import Error, sqlite_version
 from palaver.store.votes import Vote
 
 __all__ = [
     "FORMATS",
     "STATUSES",
+    "STATUS_OF",
     "Answered",
     "Error",
     "Filter",

@@ -110,10 +110,15 @@ class Store(Conversations):
         generation: Generation,
         error: str = "",
         model_digest: str = "",
+        cached_from: int | None = None,
     ) -> None:
-        """Record the answer and how it ended; the digest too, where it is known only after loading."""
+        """Record the answer and how it ended; also what only a loaded model tells: its digest, an answer taken over."""
         _check("status", status, STATUSES)
-        self._write(lambda db: writes.finish_turn(db, turn_id, output, raw, status, generation, error, model_digest))
+        self._write(
+            lambda db: writes.finish_turn(
+                db, turn_id, output, raw, status, generation, error, model_digest, cached_from
+            )
+        )
 
     def mark_orphans(self) -> int:
         """Mark running turns of dead processes as interrupted; how many. Those of living processes are left alone."""

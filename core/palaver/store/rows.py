@@ -11,13 +11,21 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 from palaver.metric import Score
-from palaver.model import GenerationConfig, Message
+from palaver.model import FinishReason, GenerationConfig, Message
 from palaver.store.sqlite import Row
 
 Status = Literal["running", "complete", "truncated", "cancelled", "failed", "interrupted"]
 """`complete`: the model ended by itself. `truncated`: its tokens ran out. `interrupted`: the process died meanwhile."""
 
 STATUSES: tuple[str, ...] = get_args(Status)
+STATUS_OF: Mapping[FinishReason, Status] = {
+    "stop": "complete",
+    "length": "truncated",
+    "cancelled": "cancelled",
+    "error": "failed",
+}
+"""What an answer that ended so is."""
+
 ORIGINS = ("written", "imported", "post-edit", "model")
 RUN_KINDS = ("chat", "task", "eval")
 

@@ -102,13 +102,15 @@ def finish_turn(
     generation: Generation,
     error: str,
     model_digest: str,
+    cached_from: int | None,
 ) -> None:
     """The answer, and how it ended."""
     output, raw = clean(output), clean(raw)
     changed = connection.execute(
         "UPDATE turns SET output = ?, raw = ?, status = ?, finish_reason = ?, error = ?, prompt_tokens = ?, "
         "output_tokens = ?, first_token_seconds = ?, seconds = ?, touched = ?, "
-        "model_digest = iif(?11 = '', model_digest, ?11), logprob = ?12, scored_tokens = ?13 WHERE id = ?14",
+        "model_digest = iif(?11 = '', model_digest, ?11), logprob = ?12, scored_tokens = ?13, cached_from = ?14 "
+        "WHERE id = ?15",
         (
             output,
             None if raw == output else raw,  # most answers are what the model said
@@ -123,6 +125,7 @@ def finish_turn(
             clean(model_digest),
             finite(generation.logprob),
             generation.scored_tokens,
+            cached_from,
             turn_id,
         ),
     ).rowcount
