@@ -127,6 +127,12 @@ def test_all_three_are_used_from_the_command_line_and_an_evaluation(clean: Envir
     assert (backwards["ended"], [one["value"] for one in backwards["scores"]]) == ({"complete": 2}, [0.0])
 
 
+def test_a_folder_that_is_installed_already_is_installed_once_more(clean: Environment) -> None:
+    done = clean.run("palaver", "plugins", "install", str(EXAMPLE))
+    assert (done.returncode, done.stdout) == (0, "~ palaver-shout 0.1.0, once more\n"), done.stderr
+    assert "shout works: task shout" in done.stderr
+
+
 def test_its_own_tests_pass(clean: Environment) -> None:
     clean.out("pip", "install", "-q", "pytest>=8,<9")
     assert "3 passed" in clean.out("pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE))

@@ -38,10 +38,10 @@ def install(program: Program, specs: Sequence[str], *, is_update: bool = False, 
         program.output.talk("Nothing to do: it is installed.")
     if is_dry or not changes:
         return
-    before = {(one.name, one.version) for one in find()}
     install_packages(specs, flags)
     importlib.invalidate_caches()
-    tell(program, [one for one in find() if (one.name, one.version) not in before])
+    touched = {normal(change.package) for change in changes}
+    tell(program, [one for one in find() if not one.python and normal(one.distribution) in touched])
 
 
 def update(program: Program, names: Sequence[str], *, is_dry: bool = False) -> None:
@@ -115,7 +115,7 @@ def _needs(name: str) -> Iterator[str]:
 def tell(program: Program, fresh: Sequence[Found]) -> None:
     """Look at plugins that are new, and say of each whether it works."""
     if not fresh:
-        program.output.warn("What was installed names no plugin that was not here before.")
+        program.output.warn("What was installed names no plugin.")
         return
     probe(fresh)
     index = read_index()

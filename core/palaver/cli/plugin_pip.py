@@ -25,6 +25,8 @@ class Change:
     after: str
 
     def __str__(self) -> str:
+        if self.before == self.after:
+            return f"{self.package} {self.after}, once more"
         return f"{self.package} {self.before + ' -> ' if self.before else ''}{self.after}"
 
 
