@@ -64,9 +64,12 @@ def _checked(program: Program, found: Found) -> bool:
     if plugin.health == "broken":
         program.output.show(f"{found.name}: broken: {safe_line(plugin.reason)}")
         return False
+    if not plugin.adds:  # a module that another file imports
+        program.output.show(f"{found.name}: adds nothing")
+        return True
     checks = list(check_plugin(found))
     failed = [one for one in checks if one.status == "failed"]
-    adds = ", ".join(words.partition(": ")[0] for words in plugin.adds) or "nothing"
+    adds = ", ".join(words.partition(": ")[0] for words in plugin.adds)
     program.output.show(f"{found.name}: {adds} · {len(checks) - len(failed)} of {len(checks)} checks")
     for one in failed:
         program.output.show(f"  {one.group}: {one.subject}: {safe_line(one.message)}")
