@@ -230,7 +230,7 @@ def test_the_shell_can_complete_commands_and_models() -> None:
         return [one.partition(",")[2] for one in piped(environment=asked).out.splitlines()]
 
     piped("summarize", TEXT, "-m", "lead-3")
-    assert completed("palaver s") == ["score", "summarize"]
+    assert completed("palaver s") == ["score", "serve", "summarize"]
     assert completed("palaver summarize -m le") == ["lead-3", "lexrank"]
     assert completed("palaver models pull smol") == ["smollm2"]
 

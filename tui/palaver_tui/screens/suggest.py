@@ -118,7 +118,10 @@ class SuggestScreen(TurnScreen):
         """What the enter key does with the entry: complete what cannot be sent as it is, else run or send."""
         if self.searched is not None:
             return "take"
-        if entry.needs_more and self._completed(entry) != self.prompt.text:
+        text, completed = self.prompt.text, self._completed(entry)
+        is_value = " " in text and not entry.text.startswith("--")
+        is_typed = completed == text or (is_value and completed.rstrip() == text)  # a value needs no space after it
+        if entry.needs_more and not is_typed:
             return "complete"
         return "run" if self.prompt.text.startswith("/") else "send"
 
