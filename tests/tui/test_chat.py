@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,16 +36,14 @@ async def test_the_text_appears_while_the_model_still_writes(tmp_path: Path) -> 
         assert "▍" not in talk.shown()
 
 
-async def test_escape_stops_within_a_fifth_of_a_second_and_keeps_the_text(tmp_path: Path) -> None:
+async def test_escape_stops_while_the_model_still_hangs_and_keeps_the_text(tmp_path: Path) -> None:
     script = Held("Half an answer")
     async with chat(tmp_path, script) as talk:
         await talk.send("Go on for ever")
         await talk.until(lambda: "Half an answer" in talk.shown())
-        pressed = time.monotonic()
         await talk.pilot.press("escape")
         await talk.until(lambda: talk.screen.running is None)
-        # The promise is 0.2 s for the screen; the rest is this test's own polling and drawing.
-        assert time.monotonic() - pressed < 0.5
+        assert not script.go_on.is_set(), "nobody waited for the model"
         turn = talk.store.turn(1)
         assert (turn.status, turn.output, turn.scores) == ("cancelled", "Half an answer", ())
         assert "stopped" in talk.shown()
