@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from palaver import cli
 from palaver.cli.judge import told
 from palaver.comparison import Settings
 from palaver.errors import BadInput
@@ -193,3 +194,8 @@ def test_the_sign_test_counts_coins() -> None:
     assert sign_test(3, 3) == 1.0
     assert sign_test(5, 0) == 2 / 2**5
     assert sign_test(1, 4) == sign_test(4, 1) == 2 * (1 + 5) / 2**5  # 5 over 0 and 5 over 1 ways of 32
+
+
+def test_a_command_without_two_runs_has_nothing_to_judge(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", "1", "--judge", "smollm2"]) == 2
+    assert "at least two runs" in capsys.readouterr().err
