@@ -53,7 +53,7 @@ class Trained:
         except (OSError, ValueError, KeyError, TypeError):
             return ModelInfo(name=name, backend=self.name, path=str(found))  # refused when it is loaded
         return ModelInfo(
-            name=name,  # as it was typed: what finds it again
+            name=f"{_label(folder.resolve(), found)}{'#' if options else ''}{options}",
             backend=self.name,
             title=folder.resolve().name,
             tasks=tasks,
@@ -75,3 +75,8 @@ class Trained:
         from palaver_train.model import load
 
         return load(info)
+
+
+def _label(given: Path, found: Path) -> str:
+    """A run's folder by its name, one of its checkpoints with the run's before it."""
+    return given.name if given != found else f"{given.parent.name}/{given.name}"
