@@ -171,7 +171,7 @@ def test_the_command_says_what_is_missing(tmp_path: Path, files: tuple[str, str]
     few.write_text("one\ntwo\n", "utf-8")
     for arguments, error, said in (
         ((base,), UsageError, "--source with its answers, or --turns"),
-        (("no-such-model", "--source", files[0], "--target", files[1]), BadInput, "no installed model is called that"),
+        (("no-such-model", "--source", files[0], "--target", files[1]), BadInput, "no installed model of that name"),
         ((base, "--source", str(few), "--target", str(few)), BadInput, "too few to learn from"),
         ((base, "--source", files[0], "--target", files[1], "--valid-share", "0"), UsageError, "--valid-share"),
         ((base, "--source", files[0], "--target", files[1], "--out", base), UsageError, "holds a model already"),

@@ -112,7 +112,7 @@ def test_what_a_screen_shows_is_said_by_the_command_of_its_name(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for place in PLACES[1:]:
-        assert place.command == "history" or COMMAND_OF.get(place.command, place.command) in COMMANDS
+        assert place.command in ("history", "train") or COMMAND_OF.get(place.command, place.command) in COMMANDS
     talk(store, says("ok"), "/models info lead-3", "/plugins disable 'no such one'", "Hello")
     out, err = capsys.readouterr()
     assert "about     the first sentences of the text" in out

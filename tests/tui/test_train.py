@@ -126,6 +126,7 @@ async def test_the_list_has_the_runs_of_the_working_folder_and_those_looked_at(t
 
 
 async def test_a_new_run_that_cannot_begin_says_why_and_keeps_what_was_typed(tmp_path: Path) -> None:
+    pytest.importorskip("torch")  # else that is the reason
     (tmp_path / "empty.txt").write_text("", "utf-8")
     async with train(tmp_path) as (talk, _):
         await talk.pilot.press("n")

@@ -106,7 +106,7 @@ def _folder(model: str) -> Path:
         if found:  # a bundle of the catalogue, unpacked beside what was downloaded
             return found[0].parent.resolve()
     raise BadInput(
-        f"'{model}' is no folder with a model of transformers, and no installed model is called that.",
+        f"'{model}' is no folder with a model of transformers, and no installed model of that name has such a folder.",
         fix="palaver models list",
         code="no_model",
     )
