@@ -95,7 +95,7 @@ def test_a_translator_tells_its_languages_and_a_search_is_part_of_a_name(tmp_pat
     trained(small_run("seq2seq", tmp_path, steps=1, **languages), tmp_path / "run")
     info = Trained().resolve(f"{tmp_path / 'run'}#beams=3")
     assert info is not None
-    assert (info.tasks, info.pairs, info.name) == (("translate",), ("en-de",), f"{tmp_path / 'run'}#beams=3")
+    assert (info.tasks, info.pairs, info.name) == (("translate",), ("en-de",), "run#beams=3")
     plain, greedy = (Trained().resolve(f"{tmp_path / 'run'}{end}") for end in ("", "#greedy"))
     assert plain is not None and greedy is not None
     assert Trained().load(plain).info.digest != Trained().load(greedy).info.digest
