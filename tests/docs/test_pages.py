@@ -122,3 +122,18 @@ def test_every_benchmark_is_on_its_page() -> None:
     page = (ROOT / "docs/performance.md").read_text("utf-8")
     for program in (ROOT / "tests/bench").glob("bench_*.py"):
         assert f"`tests/bench/{program.name}`" in page
+
+
+def test_every_slash_command_of_the_chat_is_told() -> None:
+    slash = pytest.importorskip("palaver_tui.slash")
+    told = (ROOT / "docs/chat.md").read_text("utf-8") + (ROOT / "docs/screens.md").read_text("utf-8")
+    assert [one.name for one in slash.COMMANDS if not re.search(rf"`/{one.name}\b", told)] == []
+
+
+def test_every_environment_variable_that_is_read_is_told() -> None:
+    sources = [path for part in ("core", "plugins", "tui") for path in (ROOT / part).rglob("*.py")]
+    read = re.compile(r"environ(?:\.get\(|\[)\s*f?\"((?:PALAVER|OPENAI)_[A-Z_]+)\"")
+    names = {name for path in sources for name in read.findall(path.read_text("utf-8"))}
+    assert len(names) > 15
+    told = (ROOT / "docs/cli.md").read_text("utf-8")
+    assert sorted(name for name in names if f"`{name}`" not in told) == []
