@@ -11,11 +11,12 @@ import torch
 from transformers import AttentionInterface
 
 from palaver import ContextExceeded, Delta, GenerationConfig, ModelFailed, ModelInfo, Request
+from palaver.pieces import Pieces
 from palaver_torch.decode import CausalForward, Job, Limits, Writer, Written
 from palaver_torch.device import cache_budget
 from palaver_torch.lean import LeanForward, llama_of
-from palaver_torch.pieces import Pieces
 from palaver_torch.slots import SlotCache
+from palaver_torch.text import text_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -109,7 +110,7 @@ class CausalModel:
                 yield Delta(request=index, finish_reason="error", error=error.message, prompt_tokens=len(prompt))
         if not jobs:
             return
-        answers = {index: _Answer(job, Pieces(self._tokenizer, config.stop)) for index, job in jobs.items()}
+        answers = {index: _Answer(job, Pieces(text_of(self._tokenizer), config.stop)) for index, job in jobs.items()}
         stopped: set[int] = set()
         flush = 1 if len(requests) == 1 or config.stop else _FLUSH
         reuse = len(requests) == 1 and requests[0].task == "chat"

@@ -11,11 +11,12 @@ from transformers import AttentionInterface
 from transformers.modeling_outputs import BaseModelOutput
 
 from palaver import BadInput, Delta, FinishReason, GenerationConfig, ModelFailed, ModelInfo, Request
+from palaver.pieces import Pieces
 from palaver_torch.beams import Group, Output, Search, Source, groups_of
 from palaver_torch.chunks import Chunk, as_whole, by_lines, joined
 from palaver_torch.languages import fixed_pair, is_language_token, language_token, same_language
-from palaver_torch.pieces import Pieces
 from palaver_torch.slots import cache_keyword
+from palaver_torch.text import text_of
 from palaver_torch.tree import BeamAttention, BeamCache
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Seq2SeqModel:
             yield from state.run(cancel)
 
     def _text(self, output: Output, config: GenerationConfig) -> tuple[str, FinishReason]:
-        pieces = Pieces(self._tokenizer, config.stop)
+        pieces = Pieces(text_of(self._tokenizer), config.stop)
         text = pieces.push(output.tokens) + pieces.finish()
         return text.strip(), "stop" if pieces.stopped else output.reason
 

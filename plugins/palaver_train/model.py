@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from palaver import ContextExceeded, Delta, FinishReason, GenerationConfig, Model, ModelFailed, ModelInfo, Request
+from palaver.pieces import Pieces
 from palaver_train.backend import BEAMS, beams_of
 from palaver_train.checkpoint import TOKENIZER, WEIGHTS, Description, describe, load_into, read_weights
 from palaver_train.decode import beams, continue_text, steps
 from palaver_train.machine import threads
 from palaver_train.networks import make_network
-from palaver_train.pieces import Pieces
 from palaver_train.source import as_source, reconstructed
 from palaver_train.tokens import EOS, PAD, TextTokenizer
 
@@ -89,7 +89,7 @@ class LanguageModel:
         self, loaded: Loaded, index: int, text: str, config: GenerationConfig, cancel: threading.Event
     ) -> Iterator[Delta]:
         prompt = loaded.tokenizer.encode(text)
-        pieces = Pieces(loaded.tokenizer, prompt, config.stop)
+        pieces = Pieces(loaded.tokenizer.decode, config.stop, prompt=prompt)
         # The seed and the prompt decide: neither the order of requests nor their number.
         generator = torch.Generator().manual_seed((config.seed << 31) ^ zlib.crc32(repr(prompt).encode()))
         count, reason = 0, None
@@ -101,11 +101,11 @@ class LanguageModel:
                     break
                 count += 1
                 chances.append(chance)
-                if piece := pieces.push(token):
+                if piece := pieces.push([token]):
                     yield Delta(piece, index, logprobs=tuple(chances))
                     chances = []
-                if pieces.is_stopped or count >= config.max_new_tokens:
-                    reason = "stop" if pieces.is_stopped else "length"
+                if pieces.stopped or count >= config.max_new_tokens:
+                    reason = "stop" if pieces.stopped else "length"
                     break
         end: FinishReason = "cancelled" if reason == "cancelled" else "stop" if reason == "stop" else "length"
         left = tuple(chances)

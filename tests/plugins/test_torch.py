@@ -14,8 +14,9 @@ transformers = pytest.importorskip("transformers")
 from tests.plugins import torch_models as tiny  # noqa: E402
 
 from palaver import ContextExceeded, GenerationConfig, Model  # noqa: E402
-from palaver_torch.pieces import Pieces  # noqa: E402
+from palaver.pieces import Pieces  # noqa: E402
 from palaver_torch.sampling import choose  # noqa: E402
+from palaver_torch.text import text_of  # noqa: E402
 
 PROMPTS = ["the cat", "the dog ate the cat; the cat sat on", "ü 日本 🎈 the", "mat " * 30, "a", "the mat!"]
 GREEDY = GenerationConfig(max_new_tokens=30)
@@ -95,7 +96,7 @@ def test_a_stream_is_whole_characters_and_sums_to_the_answer(model: Model) -> No
     assert len(pieces) > 5
     tokenizer = tiny.tokenizer()
     tokens = tokenizer("the ünï 日本 🎈 cat → ok")["input_ids"]
-    streamed = Pieces(tokenizer)
+    streamed = Pieces(text_of(tokenizer))
     parts = [streamed.push([token]) for token in tokens]
     assert "".join(parts) + streamed.finish() == "the ünï 日本 🎈 cat → ok"
     assert not any("\ufffd" in part for part in parts)
@@ -104,7 +105,7 @@ def test_a_stream_is_whole_characters_and_sums_to_the_answer(model: Model) -> No
 
 def test_a_stop_text_ends_the_answer_before_it_also_across_tokens() -> None:
     tokenizer = tiny.tokenizer()
-    streamed = Pieces(tokenizer, stop=["cat sat"])
+    streamed = Pieces(text_of(tokenizer), stop=["cat sat"])
     parts = [streamed.push([token]) for token in tokenizer("the cat ate, the cat sat on")["input_ids"]]
     assert "".join(parts) == "the cat ate, the "
     assert streamed.stopped

@@ -14,9 +14,9 @@ pytest.importorskip("tokenizers")
 from tests.plugins.train_runs import TEN
 
 from palaver import BadInput
+from palaver.pieces import Pieces
 from palaver_train.config import make_run
 from palaver_train.material import prepare
-from palaver_train.pieces import Pieces
 from palaver_train.split import key, split_items, split_text, without
 from palaver_train.text import Cleaning, read_pairs, read_text
 from palaver_train.tokens import UNKNOWN, Sort, TextTokenizer, learn_tokenizer
@@ -41,16 +41,16 @@ def test_pieces_of_an_answer_are_its_text(sort: Sort) -> None:
         made.encode("The cat "),
         made.encode("The cat sat 日本 🎈 on the mat.")[len(made.encode("The cat")) :],
     )
-    pieces = Pieces(made, made.encode("The cat") or prompt, ())
-    assert "".join([*(pieces.push(token) for token in rest), pieces.finish()]).strip() == "sat 日本 🎈 on the mat."
+    pieces = Pieces(made.decode, prompt=made.encode("The cat") or prompt)
+    assert "".join([*(pieces.push([token]) for token in rest), pieces.finish()]).strip() == "sat 日本 🎈 on the mat."
 
 
 def test_an_answer_ends_before_its_stop_text_even_if_that_is_cut_in_two() -> None:
     made = learn_tokenizer("char", [TEXT], 300, Cleaning())
-    pieces = Pieces(made, [], ("the mat", "zzz"))
-    told = [pieces.push(token) for token in made.encode("sat on the mat. And")]
+    pieces = Pieces(made.decode, ("the mat", "zzz"))
+    told = [pieces.push([token]) for token in made.encode("sat on the mat. And")]
     assert "".join(told) + pieces.finish() == "sat on "
-    assert pieces.is_stopped
+    assert pieces.stopped
 
 
 def test_characters_are_normalised_before_they_are_counted() -> None:

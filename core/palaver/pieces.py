@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
-_HALF = "�"
-
-
-class Decoder(Protocol):
-    """What is used of a tokenizer."""
-
-    def decode(
-        self, token_ids: list[int], *, skip_special_tokens: bool = ..., clean_up_tokenization_spaces: bool = ...
-    ) -> str | list[str]: ...
+_HALF = "\ufffd"
+_BEFORE = 8
+"""Tokens of a prompt that are decoded along."""
 
 
 class Pieces:
     """The text of one answer. All pieces together are the text of all tokens, cut at the first stop text."""
 
-    def __init__(self, tokenizer: Decoder, stop: Sequence[str] = ()) -> None:
+    def __init__(
+        self, decode: Callable[[list[int]], str], stop: Sequence[str] = (), *, prompt: Sequence[int] = ()
+    ) -> None:
+        """`prompt` is what is gone on from: some tokenizers write the first token of a text without its space."""
         self.stopped = False
         """A stop text was met: nothing more will come."""
-        self._tokenizer = tokenizer
+        self._decode = decode
         self._stop = tuple(one for one in stop if one)
-        self._tokens: list[int] = []
-        self._from, self._seen = 0, 0  # the window that is decoded, and what of it has been told
+        self._tokens = list(prompt[-_BEFORE:])
+        self._from, self._seen = 0, len(self._tokens)  # the window that is decoded, and what of it has been told
         self._held = ""
 
     def push(self, tokens: Sequence[int]) -> str:
@@ -33,28 +29,26 @@ class Pieces:
         if self.stopped:
             return ""
         self._tokens.extend(tokens)
-        before = self._text(self._tokens[self._from : self._seen])
-        now = self._text(self._tokens[self._from :])
-        if len(now) <= len(before) or now.endswith(_HALF):
+        added = self._added()
+        if not added or added.endswith(_HALF):
             return ""
         self._from, self._seen = self._seen, len(self._tokens)
-        return self._release(now[len(before) :], is_last=False)
+        return self._release(added, is_last=False)
 
     def finish(self) -> str:
         """What was waiting, at the end of the answer."""
         if self.stopped:
             return ""
-        before = self._text(self._tokens[self._from : self._seen])
-        now = self._text(self._tokens[self._from :])
+        added = self._added()
         self._from = self._seen = len(self._tokens)
-        return self._release(now[len(before) :], is_last=True)
+        return self._release(added, is_last=True)
+
+    def _added(self) -> str:
+        before = self._text(self._tokens[self._from : self._seen])
+        return self._text(self._tokens[self._from :])[len(before) :]
 
     def _text(self, tokens: list[int]) -> str:
-        if not tokens:
-            return ""
-        text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        assert isinstance(text, str)
-        return text
+        return self._decode(tokens) if tokens else ""
 
     def _release(self, text: str, *, is_last: bool) -> str:
         if not self._stop:
