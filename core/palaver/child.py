@@ -148,8 +148,18 @@ def _load(frame: frames.Frame, wire: Wire) -> Model | None:
         return None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # native servers take it over; here it must end the process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _give_memory_back()
     wire.send("ready", info=frames.encode(model.info))
     return model
+
+
+def _give_memory_back() -> None:
+    """What loading took and no longer needs goes back to the system at once; the C library would keep it."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _verified(info: ModelInfo) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 
@@ -34,6 +33,8 @@ def runtime_dir() -> Path:
     """Sockets of running processes: under $XDG_RUNTIME_DIR, else one of the user's own in the temporary folder."""
     if session := os.environ.get("XDG_RUNTIME_DIR"):
         return Path(session) / "palaver"
+    import tempfile
+
     user = os.getuid() if hasattr(os, "getuid") else 0
     return Path(tempfile.gettempdir()) / f"palaver-{user}"
 

@@ -7,13 +7,11 @@ load. The digest is kept with the file's size, time and inode: an unchanged file
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from palaver import paths
@@ -43,6 +41,8 @@ class Entry:
     @staticmethod
     def now(name: str, sha256: str, size: int, source: str) -> Entry:
         """The entry of a file that has just arrived."""
+        from datetime import UTC, datetime
+
         return Entry(name, sha256, size, source, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
@@ -94,6 +94,8 @@ def hash_file(
     Raises:
         Cancelled: `cancel` was set.
     """
+    import hashlib  # 4 MB of OpenSSL, which a process that finds the digest noted goes without
+
     digest, done = hashlib.sha256(), 0
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -156,8 +158,8 @@ def verify(path: Path, *, name: str, expected: str = "") -> str:
 
 def _note_and_identity(path: Path) -> tuple[Path, list[int]]:
     seen = path.stat()
-    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
-    return paths.state_dir() / "digests" / f"{name}.json", [seen.st_size, seen.st_mtime_ns, seen.st_ino]
+    note = paths.state_dir() / "digests" / f"{seen.st_dev:x}-{seen.st_ino:x}.json"
+    return note, [seen.st_size, seen.st_mtime_ns, seen.st_ino]
 
 
 def _remember(note: Path, identity: list[int], sha256: str) -> None:

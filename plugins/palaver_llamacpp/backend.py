@@ -11,6 +11,7 @@ from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownlo
 from palaver_llamacpp.gguf import Header, NotGGUF, read_header
 from palaver_llamacpp.server import Server, serve
 from palaver_llamacpp.slots import Plan, answer_together, most_tokens, plan
+from palaver_llamacpp.untouched import release
 
 MOST_CONTEXT = 8192
 """Tokens. Models made for more would take gigabytes of memory for it."""
@@ -95,6 +96,7 @@ class LlamaCpp:
                 fix=f"{remedy} Its reason is in the log." if not info.files else remedy,
                 code="model_damaged",
             ) from error
+        release(header.cache_bytes * context)
         return LlamaCppModel(
             dataclasses.replace(
                 info,
@@ -103,14 +105,16 @@ class LlamaCpp:
                 context=context,
             ),
             server,
+            header.cache_bytes,
         )
 
 
 class LlamaCppModel:
     """A loaded GGUF model."""
 
-    def __init__(self, info: ModelInfo, server: Server) -> None:
-        self._info = info
+    def __init__(self, info: ModelInfo, server: Server, cache_bytes: int) -> None:
+        """`cache_bytes` is what keys and values of one token take."""
+        self._info, self._cache_bytes = info, cache_bytes
         self._server: Server | None = server
         self._batch: tuple[Plan, Server] | None = None
 
@@ -156,4 +160,5 @@ class LlamaCppModel:
             self._batch = shape, serve(Path(self._info.path), shape.context, slots=shape.slots)
         except RuntimeError:  # no memory for a second cache: one after the other, then
             return None
+        release(self._cache_bytes * shape.context * shape.slots)
         return self._batch

@@ -7,9 +7,6 @@ once the model is loaded, and a random key.
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, cast
@@ -78,12 +75,15 @@ def serve(
     params.warmup = False
     params.fit_params = False  # the context is chosen above
     params.verbosity = 1  # errors, into the log
-    params.api_keys = [secrets.token_urlsafe(32)]
+    params.api_keys = [os.urandom(32).hex()]
     params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = params.ui = False
     adjust(params)
     if os.name == "nt":
         params.hostnames = ["127.0.0.1"]
         return cast(Server, NativeServer(params))
+    import shutil
+    import tempfile
+
     private = tempfile.mkdtemp(prefix="palaver-")  # mode 0700
     try:
         params.hostnames = [f"{private}/model.sock"]

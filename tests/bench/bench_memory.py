@@ -1,10 +1,10 @@
 """What memory a model's process and the whole chat take, with SmolLM2.
 
-    python tests/bench/bench_memory.py
+    python tests/bench/bench_memory.py [full]
 
-The process is set beside its weights and its KV cache, which no engine can do without. The chat is `palaver chat` in a
-terminal of its own, asked once; its memory is the sum over all its processes. Resident memory counts a page that two
-processes share in both.
+The process is set beside its weights and its KV cache, which no engine can do without: after an answer, and with `full`
+also once its window is full, which takes a minute or two. The chat is `palaver chat` in a terminal of its own, asked
+once; its memory is the sum over all its processes. Resident memory counts a page that two processes share in both.
 """
 
 from __future__ import annotations
@@ -44,16 +44,19 @@ def tree(pid: int) -> list[int]:
     return [pid, *(one for child in sorted({int(text) for text in children}) for one in tree(child))]
 
 
-def of_the_process(info: ModelInfo) -> None:
+def of_the_process(info: ModelInfo, *, is_full: bool) -> None:
     """The child after an answer, beside weights and cache."""
-    header = read_header(Path(info.path))
+    cache, weights = read_header(Path(info.path)).cache_bytes, Path(info.path).stat().st_size
     with IsolatedModel(info, module="palaver_llamacpp") as model:
-        asked = Request((Message("user", "Tell me a long story about a lighthouse."),), "chat")
-        list(model.stream([asked], GenerationConfig(max_new_tokens=64), threading.Event()))
-        taken, context = model.memory_bytes(), model.info.context or 0
-    needed = Path(info.path).stat().st_size + header.cache_bytes * context
-    print(f"process {taken / MB:.0f} MB, weights and KV cache of {context} tokens {needed / MB:.0f} MB", end=": ")
-    print(f"{taken / needed:.2f} times; {(taken - needed) / MB:.0f} MB beside them")
+        model.load()
+        needed = weights + cache * (model.info.context or 0)
+        print(f"weights {weights / MB:.0f} MB, with the KV cache of {model.info.context} tokens {needed / MB:.0f} MB")
+        print(f"process, loaded: {model.memory_bytes() / MB:.0f} MB, {model.memory_bytes() / needed:.2f} times")
+        for text in ("Tell me a long story about a lighthouse.", *(["one two three four " * 2000] if is_full else [])):
+            asked = Request((Message("user", text),), "chat")
+            last = list(model.stream([asked], GenerationConfig(max_new_tokens=64), threading.Event()))[-1]
+            used, taken = (last.prompt_tokens or 0) + (last.output_tokens or 0), model.memory_bytes()
+            print(f"process, {used} tokens in use: {taken / MB:.0f} MB, {taken / needed:.2f} times", flush=True)
 
 
 def of_the_chat() -> None:
@@ -90,5 +93,5 @@ def read_until(terminal: int, text: bytes, seconds: float) -> None:
 
 if __name__ == "__main__":
     pull(SMOLLM2, on_progress=lambda progress: None, cancel=threading.Event())
-    of_the_process(located(SMOLLM2))
+    of_the_process(located(SMOLLM2), is_full="full" in sys.argv)
     of_the_chat()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import mmap
 import os
 import subprocess
 import sys
@@ -20,12 +21,14 @@ from palaver import (
     Delta,
     GenerationConfig,
     Message,
+    Model,
     ModelFailed,
     ModelInfo,
     NeedsDownload,
     Request,
 )
 from palaver.isolated import IsolatedModel
+from palaver_llamacpp import backend, untouched
 from palaver_llamacpp.backend import LlamaCpp
 from palaver_llamacpp.catalogue import CATALOGUE, QWEN, SMOLLM2
 from palaver_llamacpp.gguf import NotGGUF, read_header
@@ -43,7 +46,7 @@ def model(smollm2: ModelInfo) -> Iterator[IsolatedModel]:
         yield isolated
 
 
-def ask(model: IsolatedModel, *texts: str, config: GenerationConfig = SHORT, task: str = "generate") -> list[Delta]:
+def ask(model: Model, *texts: str, config: GenerationConfig = SHORT, task: str = "generate") -> list[Delta]:
     requests = [Request((Message("user", text),), task=task) for text in texts]
     return list(model.stream(requests, config, threading.Event()))
 
@@ -147,8 +150,54 @@ def test_what_is_known_after_loading(model: IsolatedModel) -> None:
     info = model.load()
     assert info.context == 8192
     assert info.digest == SMOLLM2.files[0].sha256
-    assert model.memory_bytes() > SMOLLM2.files[0].size
-    assert model.memory_bytes() < SMOLLM2.memory
+    assert SMOLLM2.files[0].size < model.memory_bytes() < SMOLLM2.memory
+
+
+CACHE = 30 * 3 * 64 * 2 * 2 * 8192
+"""Bytes of SmolLM2's: 30 layers, 3 key-value heads of 64, keys and values, 2 bytes each, 8,192 tokens."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the whole cache is taken at once")
+def test_a_window_takes_memory_only_as_it_is_used(model: IsolatedModel) -> None:
+    model.load()
+    empty = model.memory_bytes()
+    assert empty < SMOLLM2.files[0].size + CACHE / 2
+    ask(model, "one two three four five " * 10)
+    assert empty < model.memory_bytes() < SMOLLM2.files[0].size + CACHE
+
+
+def test_answers_are_the_same_with_a_cache_that_was_released(
+    smollm2: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed: list[int] = []
+
+    def released(size: int) -> int:
+        freed.append(untouched.release(size))
+        return freed[-1]
+
+    texts = ("Tell me about lighthouses.", "one two three " * 9)
+    monkeypatch.setattr(backend, "release", lambda size: 0)
+    whole = [text_of(ask(LlamaCpp().load(smollm2), text)) for text in texts]
+    monkeypatch.setattr(backend, "release", released)
+    model = LlamaCpp().load(smollm2)
+    assert [text_of(ask(model, text)) for text in texts] == whole
+    assert all(delta.finish_reason != "error" for delta in ask(model, *texts))
+    if sys.platform == "linux":
+        assert len(freed) == 2  # the window of a stream, and the slots of the two together
+        assert all(0.99 * CACHE < one <= CACHE for one in freed)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks at Linux' list of mappings")
+def test_only_the_one_buffer_of_that_size_that_holds_nothing_is_released() -> None:
+    size = 8 * 2**20
+    used, empty = mmap.mmap(-1, size + 2**21, mmap.MAP_PRIVATE), mmap.mmap(-1, size, mmap.MAP_PRIVATE)
+    used.write(b"\0" * (size // 2) + b"kept" + b"\0" * (size // 2 - 4) + b"\1" * 2**21)
+    assert untouched.release(size) == 0  # nothing was written to the other one: there is nothing to give back
+    empty.write(b"\0" * size)
+    assert 0.9 * size < untouched.release(size) <= size
+    assert untouched.release(size) == 0
+    assert empty[:] == b"\0" * size
+    assert used[size // 2 : size // 2 + 4] == b"kept"
 
 
 def test_a_prompt_that_is_too_long_is_refused_with_both_numbers(model: IsolatedModel) -> None:
@@ -255,7 +304,7 @@ def test_a_file_of_the_users_own_is_a_model(smollm2: ModelInfo, tmp_path: Path) 
     assert info.context == 8192
     with IsolatedModel(info, module="palaver_llamacpp") as model:
         assert text_of(ask(model, "hello"))
-        assert 0.6 * info.memory < model.memory_bytes() < info.memory
+        assert SMOLLM2.files[0].size < model.memory_bytes() < info.memory
         assert model.info.digest == SMOLLM2.files[0].sha256
 
 
