@@ -1,8 +1,8 @@
 """Give the memory of a KV cache that nothing was written to back to the system: it comes again as it is used.
 
 llama.cpp fills the cache of the whole window with zeros when it loads. To a program a page of zeros and a page that the
-system supplies at the first touch are the same, so a conversation pays for the tokens that it has. Linux only; where the
-cache is not recognised for certain nothing is done.
+system supplies at the first touch are the same, so a conversation pays for the tokens that it has. Linux only; where
+the cache is not recognised for certain nothing is done.
 """
 
 from __future__ import annotations
