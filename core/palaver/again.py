@@ -36,21 +36,24 @@ def question_of(registry: Registry, turn: Turn, *, model: str = "") -> Ask:
     )
 
 
-def drift(before: Turn, after: Turn) -> tuple[str, ...]:
+def drift(before: Turn, after: Turn, *, then: str = "") -> tuple[str, ...]:
     """What is not the same in two turns that asked the same, in whole sentences; the model only where it has its name.
+
+    `then` is what to call the earlier one, in place of its number.
 
     Nothing means that the two answers may be compared as repetitions.
     """
     found: list[str] = []
+    then = then or f"#{before.id}"
     if before.model_ref == after.model_ref and before.model_digest != after.model_digest:
-        found.append(f"The weights of {after.model} are not those of #{before.id}.")
+        found.append(f"The weights of {after.model} are not those of {then}.")
     if (before.plugin, before.plugin_version) != (after.plugin, after.plugin_version):
         was, now = (f"{one.plugin} {one.plugin_version}".strip() or "none" for one in (before, after))
         found.append(f"The task's plugin was {was} and is {now}.")
     if before.palaver_version != after.palaver_version:
         found.append(f"Palaver was {before.palaver_version} and is {after.palaver_version}.")
     if before.config is None:
-        found.append(f"How #{before.id} was decoded is not known.")
+        found.append(f"How {then} was decoded is not known.")
     if before.prompt != after.prompt and before.prompt and after.prompt:
         found.append("The prompt is another one.")
     return tuple(found)

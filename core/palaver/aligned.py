@@ -147,8 +147,13 @@ def warnings_about(systems: Mapping[str, Mapping[str, Answer]], aligned: Aligned
     """What makes a comparison on these examples say less than it seems to, in whole sentences."""
     n = len(aligned.keys)
     found: list[str] = []
-    if n < MINIMUM:
-        found.append(f"Only {n} examples: intervals and p-values of so few are rough.")
+    if 0 < n < MINIMUM:
+        few = (
+            "1 example: a p-value of one says nothing"
+            if n == 1
+            else f"{n} examples: intervals and p-values of so few are rough"
+        )
+        found.append(f"Only {few}.")
     for one in aligned.dropped:
         if one.system and one.reason != "not answered":
             left_out = "1 answer of {0} is" if one.count == 1 else f"{one.count:,} answers of {{0}} are"

@@ -205,7 +205,8 @@ def gate(pair: Pair, *, margin: float, minimum: int = MINIMUM) -> Gate:
         raise UsageError(f"The margin is how much worse is acceptable, 0 or more, not {margin}.")
     bounds = pair.one_sided
     if pair.n < minimum or bounds is None:
-        return Gate("inconclusive", f"{pair.n} examples are too few to decide; the least is {minimum}.")
+        few = "1 example is" if pair.n == 1 else f"{pair.n} examples are"
+        return Gate("inconclusive", f"{few} too few to decide; the least is {minimum}.")
     gain = bounds if pair.higher_is_better else -bounds
     lost = f"{pair.first} loses at most {max(-gain.low, 0):.2f} {pair.title} against {pair.second}"
     if gain.low >= -margin:

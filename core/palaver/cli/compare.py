@@ -117,7 +117,8 @@ def _show(program: Program, store: Store, run: int, *, as_json: bool) -> None:
 
 def text_of(found: Comparison) -> str:
     """A comparison for people."""
-    lines = [f"{found.n:,} examples that all of {', '.join(found.systems)} answered, against the same references"]
+    examples = "1 example" if found.n == 1 else f"{found.n:,} examples"
+    lines = [f"{examples} that all of {', '.join(found.systems)} answered, against the same references"]
     for one in found.dropped:
         lines.append(f"left out: {one.count:,} · {one.reason}" + (f" ({one.system})" if one.system else ""))
     for first, second in combinations(found.systems, 2):

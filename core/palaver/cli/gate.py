@@ -53,8 +53,8 @@ def command(
 ) -> None:
     """Say whether run CANDIDATE is not worse than run BASELINE by more than a margin.
 
-    Exits with 0: not worse, 1: a regression, 3: too few examples to tell, 4: a model or a plugin failed, 2: neither
-    could be asked.
+    Exits with 0: not worse, 1: a regression, 2: the command line is wrong or the runs cannot be compared, 3: too few
+    examples to tell, 4: a model or a plugin failed.
     """
     from palaver.comparison import gate
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from palaver.cli.output import is_terminal, table
+from palaver.cli.paired import seed_option, settings_of, trials_option
 from palaver.cli.program import Program, color_option, complete_models, json_option, pass_program
 from palaver.errors import UsageError
 from palaver.present import format_value
@@ -179,6 +180,40 @@ def export(program: Program, words: tuple[str, ...], form: str, target: str, for
         else:
             written = export_to_file(program, store.turns(query), form, target, is_forced=force)
             program.output.talk(f"{written} turns in {target}")
+
+
+@command.command("rerun")
+@click.argument("words", nargs=-1, required=True, metavar="FILTER...")
+@click.option("-m", "--model", default="", shell_complete=complete_models, help="Who answers; else whoever did then.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most this many.")
+@click.option("--no-cache", "is_uncached", is_flag=True, help="Ask again what MODEL has answered before.")
+@trials_option
+@seed_option
+@json_option
+@color_option
+@pass_program
+@click.pass_context
+def rerun(
+    context: click.Context,
+    program: Program,
+    words: tuple[str, ...],
+    model: str,
+    limit: int,
+    is_uncached: bool,
+    trials: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Ask again what the turns that match FILTER asked, and compare the answers of now with those of then.
+
+    Options, parameters, seed and references are those of then. With -m answers that MODEL gave are left out.
+    """
+    from palaver.cli.history_rerun import rerun as ask_again
+
+    settings = settings_of(trials, seed)
+    is_cached = not is_uncached
+    code = ask_again(program, words, model=model, limit=limit, is_cached=is_cached, settings=settings, as_json=as_json)
+    context.exit(code)
 
 
 @command.command("merge")
