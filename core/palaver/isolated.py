@@ -19,6 +19,7 @@ from palaver import frames, paths
 from palaver.errors import ModelFailed
 from palaver.life import POLL, Life, error_of
 from palaver.model import Delta, GenerationConfig, ModelInfo, Request
+from palaver.process import memory_free
 
 IDLE_SECONDS = float(os.environ.get("PALAVER_IDLE_SECONDS") or 120)
 """How long a child may answer nothing at all while it is asked. A backend that reads for longer sends empty Deltas."""
@@ -265,12 +266,7 @@ def _refuse_what_cannot_fit(info: ModelInfo) -> None:
     Raises:
         ModelFailed: the model needs more memory than this machine has free.
     """
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError, IndexError):
-        return
-    if info.memory > free:
+    if info.memory > (free := memory_free()):
         raise ModelFailed(
             f"{info.name} needs about {info.memory / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free.",
             fix="Close other programs, or use a smaller model.",

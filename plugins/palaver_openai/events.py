@@ -47,7 +47,10 @@ def read_events(lines: Iterable[str], index: int) -> Iterator[Delta]:
             error="The server ended the answer without saying that it is whole; the text so far is kept.",
         )
     else:
-        yield Delta(request=index, finish_reason=reason, prompt_tokens=prompt_tokens, output_tokens=output_tokens)
+        error = "The server's filter ended the answer; the text so far is kept." if reason == "error" else ""
+        yield Delta(
+            request=index, finish_reason=reason, error=error, prompt_tokens=prompt_tokens, output_tokens=output_tokens
+        )
 
 
 def refusal(body: dict[str, Any]) -> ModelFailed | ContextExceeded:
@@ -103,6 +106,8 @@ def _reason(choice: dict[str, Any]) -> FinishReason | None:
     told = choice.get("finish_reason")
     if told is None:
         return None
+    if told == "content_filter":
+        return "error"
     return "length" if told == "length" else "stop"
 
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from palaver import Model, ModelFailed, ModelInfo, NeedsDownload, PalaverError
-from palaver_torch.checkpoint import TASKS, WEIGHTS, cached_snapshot, hub_name, kind_of, looks_like_one, read_checkpoint
+from palaver.hub import is_offline
+from palaver_torch.checkpoint import (
+    TASKS,
+    WEIGHTS,
+    cached_snapshot,
+    hub_name,
+    looks_like_one,
+    made_for,
+    read_checkpoint,
+)
 from palaver_torch.gguf import knows
 from palaver_torch.languages import fixed_pair
 from palaver_torch.names import batch_form, form_of, gguf_file, missing_packages, taken_over
@@ -104,21 +114,33 @@ class Torch:
             return dataclasses.replace(info, description="A model of the hub, fetched at its first use.")
         try:
             config = json.loads((folder / "config.json").read_text("utf-8"))
-            architecture, kind = kind_of(config)
+            tasks, good_at = made_for(config)
         except (OSError, ValueError, AttributeError, ModelFailed):
             return dataclasses.replace(info, path=str(folder))
         size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-        pair = fixed_pair(info.name) if kind == "seq2seq" else None
+        pair = fixed_pair(info.name) if "translate" in good_at else None
         pairs = ("-".join(pair),) if pair else ()
         return dataclasses.replace(
             info,
             path=str(folder),
-            tasks=TASKS[kind],
+            tasks=tasks,
             pairs=pairs,
-            good_at=("qa",) if kind == "span" else ("translate",) if pairs else (),
-            description=f"{architecture}, a model of yours.",
-            memory=size + size // 4 + 250_000_000,  # weights, a quarter for what is computed, PyTorch itself
+            good_at=good_at,
+            description=f"{config['architectures'][0]}, a model of yours.",
+            memory=_memory(size, config),
         )
+
+
+def _memory(size: int, config: Mapping[str, object]) -> int:
+    """Bytes for weights of `size` on disk, in the precision that is computed in: a quarter more, and PyTorch itself."""
+    computed = os.environ.get("PALAVER_TORCH_DTYPE") or batch_form()
+    stored = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    half = ("bfloat16", "float16")
+    if stored in half and computed not in half:
+        size *= 2
+    elif stored not in half and computed in half:
+        size //= 2
+    return size + size // 4 + 250_000_000
 
 
 def _without_torch(info: ModelInfo) -> ModelFailed | None:
@@ -134,6 +156,12 @@ def _download(name: str) -> Path:
     Raises:
         NeedsDownload: the hub cannot be reached or may not be asked.
     """
+    if is_offline():
+        raise NeedsDownload(
+            f"{name} is not on this machine, and nothing may be fetched: it was asked to stay offline.",
+            fix="Copy the folder here and use its path.",
+            code="offline",
+        )
     import huggingface_hub  # 0.3 s
 
     repository = hub_name(name)
@@ -141,6 +169,7 @@ def _download(name: str) -> Path:
         folder = huggingface_hub.snapshot_download(
             repository,
             allow_patterns=list(_WANTED),
+            endpoint=os.environ.get("PALAVER_HUB") or None,
             local_files_only=os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"),
         )
     except Exception as error:  # of the hub's, of its HTTP client and of the disk

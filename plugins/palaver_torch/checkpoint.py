@@ -33,6 +33,10 @@ TASKS: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
+_TRANSLATES = ("Marian", "M2M100", "MBart", "FSMT", "NllbMoe")
+_SUMMARIZES = ("Bart", "Pegasus", "BigBirdPegasus", "LED", "ProphetNet")
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A model folder that may be loaded."""
@@ -49,11 +53,19 @@ class Checkpoint:
         """Bytes of the weights."""
         return sum(path.stat().st_size for path in self.files)
 
-    def digest(self) -> str:
-        """SHA-256 of the weights; of several files, that of their digests in order."""
+    def digest(self, name: str) -> str:
+        """SHA-256 of the weights; of several files, that of their digests in order.
+
+        Raises:
+            ModelFailed: a file that the folder's manifest names, a tokenizer as well as weights, has changed since.
+        """
         from palaver import weights
 
-        found = [weights.verify(path, name=self.folder.name) for path in self.files]
+        for listed in weights.read_manifest(self.folder):
+            path = self.folder / listed
+            if Path(listed).name == listed and path.is_file() and path not in self.files:
+                weights.verify(path, name=name)
+        found = [weights.verify(path, name=name) for path in self.files]
         return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
@@ -81,6 +93,28 @@ def kind_of(config: Mapping[str, object]) -> tuple[str, Kind]:
         fix="Use a causal, sequence-to-sequence or extractive question answering model.",
         code="model_unknown",
     )
+
+
+def made_for(config: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tasks that a model with this config can do, and those of them that it was made for.
+
+    A translator asked for a summary would translate. BART and Pegasus summarize once they were trained to, which their
+    config tells by the settings for it.
+
+    Raises:
+        ModelFailed: it is none of the kinds that are known here.
+    """
+    architecture, kind = kind_of(config)
+    family = architecture.removesuffix("MTModel").removesuffix("ForConditionalGeneration")
+    if kind == "span":
+        return TASKS[kind], ("qa",)
+    if family in _TRANSLATES:
+        return ("translate",), ("translate",)
+    if family in _SUMMARIZES:
+        special = config.get("task_specific_params")
+        is_taught = isinstance(special, dict) and any(str(one).startswith("summarization") for one in special)
+        return ("summarize", "generate"), ("summarize",) if is_taught or "Pegasus" in family else ()
+    return TASKS[kind], ()
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:

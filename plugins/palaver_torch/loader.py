@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from palaver import Model, ModelFailed, ModelInfo
-from palaver_torch.checkpoint import TASKS, Checkpoint, Kind, read_checkpoint
+from palaver_torch.checkpoint import Checkpoint, Kind, made_for, read_checkpoint
 from palaver_torch.device import Place, choose_place, threads
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def load(info: ModelInfo, folder: Path) -> Model:
         ModelFailed: it is damaged, incomplete, wants to run code, or is of no kind that is known.
     """
     checkpoint = read_checkpoint(folder)
+    digest = checkpoint.digest(info.name)  # before anything of it is read
     torch.set_num_threads(threads())
     place = choose_place()
     try:
@@ -67,9 +68,9 @@ def load(info: ModelInfo, folder: Path) -> Model:
     told = dataclasses.replace(
         info,
         path=str(folder),
-        tasks=info.tasks or TASKS[checkpoint.kind],
+        tasks=info.tasks or made_for(checkpoint.config)[0],
         context=_context(network, tokenizer),
-        digest=info.digest or checkpoint.digest(),
+        digest=digest,
         device=str(place.device),
         dtype=place.dtype_name,
     )

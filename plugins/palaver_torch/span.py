@@ -5,6 +5,7 @@ Letters: W windows of all questions, T tokens of a window.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -185,7 +186,8 @@ def _told(index: int, found: Found | None, tokens: int) -> Delta:
         error = "The model computed something that is no number; its weights are damaged."
         return Delta(request=index, finish_reason="error", error=error, prompt_tokens=tokens, output_tokens=0)
     words = len(found.text.split())
-    return Delta(found.text or NO_ANSWER, index, "stop", prompt_tokens=tokens, output_tokens=words)
+    sure = (math.log(found.score),) if found.score > 0 else ()
+    return Delta(found.text or NO_ANSWER, index, "stop", prompt_tokens=tokens, output_tokens=words, logprobs=sure)
 
 
 def _question(request: Request) -> tuple[str, str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
+from collections import namedtuple
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -154,3 +157,28 @@ def test_a_name_that_is_none_is_refused_before_anything_is_asked(hub: Hub, name:
     with pytest.raises(BadInput, match="no name of the hub"):
         hub_files(name)
     assert hub.asked == []
+
+
+def test_too_little_space_for_all_of_it_is_told_before_any_of_it_is_fetched(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Usage = namedtuple("Usage", "total used free")
+    spare = 32 * 2**20
+    free = spare + len(FILES["org/tiny"]["model.safetensors"])  # each file fits, all of them do not
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - free, free))
+    assert cli.main(["models", "pull", "hf:org/tiny"]) == 1
+    assert "are free" in capsys.readouterr().err
+    assert not any(path.endswith(".safetensors") for path in hub.asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("lead-3", "has no weights"), ("openai:http://127.0.0.1:9/v1#m", "is on a server"), ("{file}", "is here already")],
+)
+def test_what_needs_no_download_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, says: str
+) -> None:
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(b"GGUF")
+    assert cli.main(["models", "pull", name.format(file=file)]) == 0
+    assert says in capsys.readouterr().out

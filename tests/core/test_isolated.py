@@ -19,6 +19,7 @@ import pytest
 
 from palaver import Delta, GenerationConfig, Message, ModelFailed, ModelInfo, Request, weights
 from palaver.isolated import IsolatedModel
+from palaver.process import memory_free
 
 HERE = Path(__file__).parent
 CONFIG = GenerationConfig()
@@ -381,3 +382,19 @@ def test_a_model_that_cannot_fit_is_refused_before_it_loads() -> None:
     ):
         model.load()
     assert not model.alive
+
+
+def test_the_memory_of_a_container_counts_as_the_memory_that_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palaver.process._CONTAINER", tmp_path)
+    of_machine = memory_free()
+    for name, text in (
+        ("memory.max", "50000"),
+        ("memory.current", "45000"),
+        ("memory.stat", "anon 9\ninactive_file 7\n"),
+    ):
+        (tmp_path / name).write_text(text, "ascii")
+    assert memory_free() == 50000 - (45000 - 7)
+    (tmp_path / "memory.max").write_text("max\n", "ascii")
+    assert memory_free() > of_machine / 2

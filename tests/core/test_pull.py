@@ -294,3 +294,20 @@ def test_of_two_processes_one_downloads_and_the_other_waits(info: ModelInfo) -> 
     assert [process.returncode for process in both] == [0, 0]
     assert said == [b"False", b"True"]
     assert only_the_model_is_left(paths.models_dir() / "tiny")
+
+
+@pytest.mark.parametrize("begins", [CONTENT[:1_500_000], b"another model" * 1000, CONTENT + b"more"])
+def test_a_stopped_copy_goes_on_where_it_was_and_other_bytes_are_copied_anew(
+    info: ModelInfo, tmp_path: Path, begins: bytes
+) -> None:
+    local = tmp_path / "tiny.gguf"
+    local.write_bytes(CONTENT)
+    folder = paths.model_dir(info.name)
+    folder.mkdir(parents=True)
+    (folder / "tiny.gguf.partial").write_bytes(begins)
+    listener = Listener()
+    path = listener.pull(info, local)
+    assert path.read_bytes() == CONTENT
+    assert only_the_model_is_left(path.parent)
+    first = next(progress.done_bytes for progress in listener.heard if progress.state == "assembling")
+    assert first == min(len(begins) + 2**20, len(CONTENT)) if len(begins) < len(CONTENT) else first == 2**20

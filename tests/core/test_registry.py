@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from palaver import ModelFailed, ModelInfo
+from palaver import ModelFailed, ModelInfo, paths
 from palaver.choice import Languages
 from palaver.config import Settings
 from palaver.errors import BadInput, NeedsDownload, NotFound, UsageError
@@ -73,6 +73,19 @@ def test_the_model_made_for_the_pair_translates_else_the_best_general_one(
 ) -> None:
     assert translators.choose("translate", languages=languages).name == chosen
     assert translators.choose("summarize", languages=languages).name == "qwen2.5-1.5b"
+
+
+def test_a_translator_pulled_from_the_hub_translates_its_pair_and_summarizes_nothing(tmp_path: Path) -> None:
+    folder = paths.model_dir("hf:org/opus-mt-en-de")
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"architectures": ["MarianMTModel"]}', "utf-8")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    registry = Registry(Plugins())
+    info = registry.info("hf:org/opus-mt-en-de")
+    assert (info.tasks, info.pairs) == (("translate",), ("en-de",))
+    assert registry.choose("summarize").name == "lead-3"
+    with pytest.raises(BadInput, match="cannot summarize"):
+        registry.choose("summarize", "hf:org/opus-mt-en-de")
 
 
 def test_a_named_model_is_refused_languages_that_are_not_its_own_unless_they_were_guessed(

@@ -19,7 +19,7 @@ from palaver.isolated import IsolatedModel
 from palaver.plugins import Plugins
 from palaver.registry import Registry
 from palaver.stock import Stocked, stock, stocked
-from palaver.warm import WarmModel, engine_status, stop_engine, unload_from_engine
+from palaver.warm import Warm, WarmModel, engine_status, stop_engine, unload_from_engine
 from palaver_llamacpp.catalogue import SMOLLM2
 
 HERE = Path(__file__).parent
@@ -116,6 +116,15 @@ def test_a_loaded_model_tells_the_memory_of_its_process(registry: Registry, monk
         one = of(stock(registry), "moody")
         assert (one.state, one.engine) == ("loaded", "here")
         assert 5e6 < one.memory_bytes < 5e8
+
+
+def test_a_loaded_model_tells_where_and_how_it_computes(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.models()
+    info = ModelInfo("moody", "faulty")
+    told = replace(info, device="cuda:0", dtype="bfloat16", digest="d" * 64, context=77)
+    [one] = [stocked(registry, info, [Warm(told, True, 10**6)])]
+    assert (one.info.device, one.info.dtype, one.info.context) == ("cuda:0", "bfloat16", 77)
+    assert one.info.digest == "d" * 64
 
 
 def test_what_the_shared_engine_holds_is_loaded_until_it_is_taken_out(

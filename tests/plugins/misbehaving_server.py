@@ -22,6 +22,7 @@ DONE = b"data: [DONE]\n\n"
 STREAMS: dict[str, list[bytes]] = {
     "good": [b": a comment\n\n", chunk("Guten "), chunk("Tag"), chunk(None, "stop"), USAGE, DONE],
     "long": [chunk("so far"), chunk(None, "length"), DONE],
+    "filtered": [chunk("Half an"), chunk(None, "content_filter"), DONE],
     "cut": [chunk("Half an")],
     "no-reason": [chunk("Looks whole."), DONE],
     "bad-json": [chunk("Half"), b'data: {"choices": [\n\n'],
@@ -78,11 +79,27 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(chunk("Hm"))
                 self.wfile.flush()
                 self.server.stopping.wait(30)
+            elif model == "counted":
+                self._count()
             else:
                 for piece in STREAMS[model]:
                     self.wfile.write(piece)
         except OSError:
             self.server.gone.set()
+
+    def _count(self) -> None:
+        """An answer that ends once four are under way, or after half a second without a fourth."""
+        server = self.server
+        with server.counting:
+            server.together += 1
+            server.most_together = max(server.most_together, server.together)
+            if server.together == 4:
+                server.four.set()
+        server.four.wait(0.5)
+        with server.counting:  # before the end is told: the next one may come at once
+            server.together -= 1
+        for piece in STREAMS["good"]:
+            self.wfile.write(piece)
 
     def _plain(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -104,6 +121,10 @@ class Server(ThreadingHTTPServer):
         self.seen: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         self.stopping = threading.Event()
         self.gone = threading.Event()
+        self.together = 0
+        self.most_together = 0
+        self.counting = threading.Lock()
+        self.four = threading.Event()
 
     @property
     def url(self) -> str:

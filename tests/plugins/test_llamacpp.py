@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -29,10 +30,11 @@ from palaver import (
 )
 from palaver.isolated import IsolatedModel
 from palaver_llamacpp import backend, untouched
+from palaver_llamacpp.answer import Reader, body
 from palaver_llamacpp.backend import LlamaCpp
 from palaver_llamacpp.catalogue import CATALOGUE, QWEN, SMOLLM2
 from palaver_llamacpp.gguf import NotGGUF, read_header
-from palaver_llamacpp.server import threads
+from palaver_llamacpp.server import Chunk, serve, threads
 from palaver_llamacpp.slots import Plan, plan
 
 pytestmark = pytest.mark.model
@@ -88,6 +90,31 @@ def test_greedy_gives_the_same_twice_and_a_seed_repeats_a_sample(model: Isolated
     hot = [GenerationConfig(max_new_tokens=12, temperature=1.2, seed=seed) for seed in (1, 1, 2)]
     first, again, other = (text_of(ask(model, question, config=config)) for config in hot)
     assert first == again != other
+
+
+def test_a_chat_does_not_read_its_history_again_and_a_scored_example_starts_fresh(smollm2: ModelInfo) -> None:
+    server = serve(Path(smollm2.path), 512)
+
+    def read(task: str, *messages: Message) -> tuple[int, int, str]:
+        """Tokens of the prompt taken from before and in all, and the answer."""
+        chunks: list[Chunk] = []
+
+        def keep(chunk: Chunk) -> bool:
+            chunks.append(chunk)
+            return False
+
+        server.handle_chat_completions(body(Request(messages, task), GenerationConfig(max_new_tokens=4)), keep)
+        seen = next(cast(dict[str, int], one["prompt_progress"]) for one in chunks if one.get("prompt_progress"))
+        reader = Reader(0, smollm2)
+        return seen["cache"], seen["total"], "".join(delta.text for chunk in chunks for delta in reader.read(chunk))
+
+    first = Message("user", "Tell me of the sea. " * 12)
+    cached, total, answer = read("chat", first)
+    assert cached == 0
+    second = (first, Message("assistant", answer), Message("user", "And then?"))
+    again, longer, _ = read("chat", *second)
+    assert again >= total - 1 and longer > total  # all of the first turn but what the template adds at its end
+    assert read("summarize", *second)[0] == 0
 
 
 QUESTIONS = (

@@ -135,6 +135,20 @@ def test_several_requests_share_the_limit_and_each_ends(server: Server) -> None:
     asked.close()
 
 
+def test_never_more_than_four_requests_are_under_way(server: Server) -> None:
+    asked = client(server, "counted")
+    deltas = list(asked.stream([ASKED] * 12, GenerationConfig(), threading.Event()))
+    assert sum(delta.finish_reason == "stop" for delta in deltas) == 12
+    assert server.most_together == 4
+    asked.close()
+
+
+def test_an_answer_that_a_filter_ended_is_not_whole(server: Server) -> None:
+    deltas = answer(server, "filtered")
+    assert (text(deltas), deltas[-1].finish_reason) == ("Half an", "error")
+    assert "filter" in deltas[-1].error
+
+
 def test_in_a_batch_one_refusal_does_not_take_the_others_down(server: Server) -> None:
     asked = client(server, "broken")
     deltas = list(asked.stream([ASKED, ASKED], GenerationConfig(), threading.Event()))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,11 +20,12 @@ pytest.importorskip("transformers")
 
 from tests.plugins import torch_models as tiny  # noqa: E402
 
-from palaver import ModelFailed, ModelInfo, NeedsDownload  # noqa: E402
+from palaver import GenerationConfig, ModelFailed, ModelInfo, NeedsDownload  # noqa: E402
 from palaver.isolated import IsolatedModel  # noqa: E402
 from palaver_torch import palaver_models  # noqa: E402
 from palaver_torch.backend import Torch  # noqa: E402
 from palaver_torch.convert import convert  # noqa: E402
+from palaver_torch.loader import load  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +140,25 @@ def test_a_changed_byte_is_found_where_there_is_a_manifest(tmp_path: Path) -> No
         tiny.load(folder)
 
 
+def test_a_changed_tokenizer_is_found_too_and_the_remedy_names_the_model(tmp_path: Path) -> None:
+    """A tokenizer that was meddled with turns every answer into another one, and nobody would see it."""
+    from palaver import weights
+
+    folder = tiny.llama(tmp_path / "hf--org--tiny")
+    names = ("config.json", "model.safetensors", "tokenizer.json")
+    entries = [weights.Entry.now(one, weights.hash_file(folder / one), 0, "here") for one in names]
+    weights.write_manifest(folder, {one.name: one for one in entries})
+    info = dataclasses.replace(Torch().resolve(str(folder)) or pytest.fail("not resolved"), name="hf:org/tiny")
+    assert load(info, folder).info.digest == entries[1].sha256
+    path = folder / "tokenizer.json"
+    path.write_text(path.read_text("utf-8").replace("the", "teh"), "utf-8")
+    with pytest.raises(ModelFailed, match=r"tokenizer\.json is damaged") as caught:
+        load(
+            dataclasses.replace(info, digest=entries[1].sha256), folder
+        )  # as after a crash: what loading told is known
+    assert caught.value.fix == "palaver models pull hf:org/tiny"
+
+
 def test_an_index_may_not_lead_out_of_its_folder(tmp_path: Path) -> None:
     folder = tiny.llama(tmp_path / "index")
     (folder / "model.safetensors").rename(tmp_path / "outside.safetensors")
@@ -184,12 +208,47 @@ def test_a_catalogue_model_that_was_not_pulled_says_how_to() -> None:
     assert sum(part.length or 0 for part in info.files[0].parts) == info.files[0].size
 
 
-def test_in_its_own_process_it_says_where_and_how_it_computes(tmp_path: Path) -> None:
-    from palaver import GenerationConfig
-
+def test_in_its_own_process_it_says_where_it_computes_and_survives_a_crash_there(tmp_path: Path) -> None:
     info = Torch().resolve(str(tiny.llama(tmp_path / "llama")))
     assert isinstance(info, ModelInfo)
     with IsolatedModel(info, module="palaver_torch") as model:
         assert tiny.deltas(model, [tiny.told("the")], GenerationConfig(max_new_tokens=3))[-1].output_tokens == 3
         assert (model.info.device, model.info.dtype, model.info.context) == ("cpu", "float32", 256)
         assert len(model.info.digest) == 64
+        stream = model.stream([tiny.told("the")], GenerationConfig(max_new_tokens=250), threading.Event())
+        assert model.pid is not None and next(stream).text
+        os.kill(model.pid, signal.SIGSEGV)
+        begun = time.monotonic()
+        with pytest.raises(ModelFailed, match="SIGSEGV"):
+            list(stream)
+        assert time.monotonic() - begun < 1
+        assert tiny.deltas(model, [tiny.told("the")], GenerationConfig(max_new_tokens=3))[-1].output_tokens == 3
+
+
+def test_offline_nothing_is_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("PALAVER_OFFLINE", "1")
+    absent = Torch().resolve("hf:org/absent")
+    assert absent is not None
+    with pytest.raises(NeedsDownload, match="asked to stay offline") as caught:
+        Torch().load(absent)
+    assert caught.value.code == "offline"
+
+
+def test_memory_is_estimated_in_the_precision_that_is_computed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.llama(tmp_path / "llama")
+    size = (folder / "model.safetensors").stat().st_size
+
+    def weights_of(stored: str, computed: str) -> float:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        (folder / "config.json").write_text(json.dumps(config | {"dtype": stored}), "utf-8")
+        monkeypatch.setenv("PALAVER_TORCH_DTYPE", computed)
+        info = Torch().resolve(str(folder))
+        assert info is not None
+        return (info.memory - 250_000_000) / (1.25 * size)
+
+    assert weights_of("float32", "float32") == pytest.approx(1, rel=0.01)
+    assert weights_of("bfloat16", "float32") == pytest.approx(2, rel=0.01)
+    assert weights_of("float32", "bfloat16") == pytest.approx(0.5, rel=0.01)

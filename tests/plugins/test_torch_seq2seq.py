@@ -14,6 +14,7 @@ transformers = pytest.importorskip("transformers")
 from tests.plugins import torch_models as tiny  # noqa: E402
 
 from palaver import BadInput, GenerationConfig, Model  # noqa: E402
+from palaver_torch.checkpoint import made_for  # noqa: E402
 from palaver_torch.chunks import as_whole, by_lines, joined  # noqa: E402
 from palaver_torch.languages import fixed_pair, language_token  # noqa: E402
 
@@ -175,6 +176,71 @@ def test_the_language_that_is_wanted_is_the_first_token(tmp_path: Path) -> None:
     assert ours == [tokenizer.decode(out[0], skip_special_tokens=True).strip()]
     with pytest.raises(BadInput, match="does not know the language 'de'"):
         tiny.texts(model, [tiny.given("translate", {"target": "de"}, text="the cat")], CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "first", "forced"),
+    [("NllbTokenizer", "de", "deu_Latn", "fra_Latn"), ("MBart50Tokenizer", "de", "de_DE", "fr_XX")],
+)
+def test_a_tokenizer_of_many_languages_marks_the_source_and_the_model_begins_with_the_target(
+    tmp_path: Path, kind: str, source: str, first: str, forced: str
+) -> None:
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *"thecat"[:5], "▁the", "▁cat"]
+    words = {piece: at for at, piece in enumerate(dict.fromkeys(pieces))}
+    if kind == "NllbTokenizer":
+        tokenizer = transformers.NllbTokenizer(vocab=words, merges=[])
+    else:
+        tokenizer = transformers.MBart50Tokenizer(vocab=[(piece, -float(at)) for piece, at in words.items()])
+    torch.manual_seed(1)
+    config = transformers.M2M100Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        max_position_embeddings=64,
+        pad_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=2,
+        init_std=0.6,
+    )
+    network = transformers.M2M100ForConditionalGeneration(config).eval()
+    model = tiny.load(tiny.saved(tmp_path / "many", network, tokenizer))
+    assert (model.info.tasks, model.info.good_at) == (("translate",), ("translate",))
+    tokenizer.src_lang = first
+    ids = tokenizer("the cat", return_tensors="pt").input_ids
+    assert tokenizer.convert_ids_to_tokens(ids[0])[0] == first
+    begin = tokenizer.convert_tokens_to_ids(forced)
+    out = network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=24, forced_bos_token_id=begin)
+    expected = tokenizer.decode(out[0], skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+    languages: dict[str, object] = {"source": source, "target": "fr"}
+    assert tiny.texts(model, [tiny.given("translate", languages, text="the cat")], CONFIG) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("config", "tasks", "good_at"),
+    [
+        ({"architectures": ["MarianMTModel"]}, ("translate",), ("translate",)),
+        ({"architectures": ["M2M100ForConditionalGeneration"]}, ("translate",), ("translate",)),  # NLLB's, too
+        ({"architectures": ["BartForConditionalGeneration"]}, ("summarize", "generate"), ()),
+        (
+            {"architectures": ["BartForConditionalGeneration"], "task_specific_params": {"summarization": {}}},
+            ("summarize", "generate"),
+            ("summarize",),
+        ),
+        ({"architectures": ["PegasusForConditionalGeneration"]}, ("summarize", "generate"), ("summarize",)),
+        ({"architectures": ["T5ForConditionalGeneration"]}, ("translate", "summarize", "generate"), ()),
+        ({"architectures": ["BertForQuestionAnswering"]}, ("qa",), ("qa",)),
+        ({"architectures": ["LlamaForCausalLM"]}, ("chat", "generate", "summarize", "translate", "qa"), ()),
+    ],
+)
+def test_a_family_is_asked_for_what_it_was_made_for(
+    config: dict[str, object], tasks: tuple[str, ...], good_at: tuple[str, ...]
+) -> None:
+    assert made_for(config) == (tasks, good_at)
 
 
 def test_t5_is_told_its_task_in_its_own_words(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
@@ -105,3 +106,11 @@ def test_cancel_ends_every_open_question(model: SpanModel) -> None:
     cancel.set()
     requests = [tiny.given("qa", context="red mat", question="who ?")] * 2
     assert [one.finish_reason for one in model.stream(requests, ANY, cancel)] == ["cancelled", "cancelled"]
+
+
+def test_how_sure_it_was_goes_with_the_answer(model: SpanModel) -> None:
+    for text in ("the answer is the red mat .", "filler word ."):
+        found = model.answer("who ?", text)
+        [told] = tiny.deltas(model, [tiny.given("qa", context=text, question="who ?")], ANY)
+        assert found is not None
+        assert [math.exp(one) for one in told.logprobs] == pytest.approx([found.score])

@@ -37,7 +37,10 @@ def load(program: Program, name: str) -> None:
     elif not is_warm:
         raise ModelFailed("The engine cannot be started here.", fix="palaver doctor")
     else:
-        program.output.talk(f"{info.name} is loaded. It goes after ten minutes without work, or: palaver models unload")
+        where = " ".join(filter(None, (model.info.device, model.info.dtype)))
+        program.output.talk(
+            f"{info.name} is loaded ({where}). It goes after ten minutes without work, or: palaver models unload"
+        )
 
 
 @click.command("default")

@@ -203,7 +203,7 @@ def pull(context: click.Context, name: str, source: str, offline: bool) -> None:
 
         info = dataclasses.replace(info, files=hub_files(name, offline=offline))
     if not info.files:
-        program.output.answer(f"{info.name} has no weights: nothing to download.")
+        program.output.answer(_nothing_to_pull(info))
         return
     was_here = bool(info.path) and program.registry.is_installed(info)
     shown = PullLine(info.name, program.output)
@@ -222,6 +222,14 @@ def pull(context: click.Context, name: str, source: str, offline: bool) -> None:
     for file in info.files:
         where = path if path.is_file() else path / file.name
         program.output.show(f"{where}  sha256:{file.sha256}")
+
+
+def _nothing_to_pull(info: ModelInfo) -> str:
+    if info.device == "server":
+        return f"{info.name} is on a server: nothing to download."
+    if info.path:
+        return f"{info.name} is here already, in {info.path}: use it by its path."
+    return f"{info.name} has no weights: nothing to download."
 
 
 class PullLine:

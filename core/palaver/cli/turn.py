@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ def facts(turn: Turn) -> Iterator[tuple[str, str]]:
         ("decoding", _pairs(config) or "not known"),
         ("plugin", ", ".join([*plugin, f"palaver {turn.palaver_version}"])),
         ("tokens", ", ".join(tokens)),
+        ("sure", _sureness(turn)),
         ("first", f"{format_seconds(turn.first_token_seconds)} to the first token" if turn.first_token_seconds else ""),
         ("finish", turn.finish_reason),
         ("language", turn.language),
@@ -63,6 +65,15 @@ def facts(turn: Turn) -> Iterator[tuple[str, str]]:
     ):
         if value:
             yield name, value
+
+
+def _sureness(turn: Turn) -> str:
+    """How likely the model found its own answer, token by token; of a place in a text, the whole of it."""
+    if turn.logprob is None or not turn.scored_tokens:
+        return ""
+    if turn.scored_tokens == 1:
+        return f"probability {math.exp(turn.logprob):.2f}"
+    return f"log-probability {turn.logprob:.2f} over {turn.scored_tokens} tokens"
 
 
 def _pairs(values: Mapping[str, object]) -> str:
@@ -93,6 +104,8 @@ def whole_record(turn: Turn) -> Mapping[str, object]:
         "inputs": turn.inputs,
         "prompt": [dataclasses.asdict(message) for message in turn.prompt],
         "raw": turn.raw,
+        "logprob": turn.logprob,
+        "scored_tokens": turn.scored_tokens,
         "error": turn.error,
         "config": dataclasses.asdict(turn.config) if turn.config else None,
         "model_ref": turn.model_ref,
