@@ -34,7 +34,11 @@ def hub_files(name: str, *, offline: bool = False) -> tuple[ModelFile, ...]:
     if found is None or ".." in name:
         raise BadInput(f"'{name}' is no name of the hub; one looks like hf:org/name or hf:org/name/FILE.gguf.")
     if offline or is_offline():
-        raise NeedsDownload(f"{name} cannot be looked up: it was asked to stay offline.", code="offline")
+        raise NeedsDownload(
+            f"{name} cannot be looked up: it was asked to stay offline.",
+            fix="a copy that is here already is named by its path: -m PATH",
+            code="offline",
+        )
     repository, file = found[1], found[2]
     commit, listed = _listed(repository)
     names = [file] if file else _wanted(repository, sorted(listed))

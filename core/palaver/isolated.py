@@ -108,7 +108,7 @@ class IsolatedModel:
             life = self._idle_life(cancel)
             if life is None:
                 yield from _cancelled(range(len(requests)), {})
-            else:
+            elif requests:  # none: it was only to be loaded
                 yield from self._answer(life, requests, config, cancel)
         finally:
             self._turn.release()

@@ -212,6 +212,8 @@ def test_in_its_own_process_it_says_where_it_computes_and_survives_a_crash_there
     info = Torch().resolve(str(tiny.llama(tmp_path / "llama")))
     assert isinstance(info, ModelInfo)
     with IsolatedModel(info, module="palaver_torch") as model:
+        assert list(model.stream([], GenerationConfig(), threading.Event())) == []  # as `palaver models load` does
+        assert model.is_ready and "Traceback" not in model.log.read_text("utf-8")
         assert tiny.deltas(model, [tiny.told("the")], GenerationConfig(max_new_tokens=3))[-1].output_tokens == 3
         assert (model.info.device, model.info.dtype, model.info.context) == ("cpu", "float32", 256)
         assert len(model.info.digest) == 64
