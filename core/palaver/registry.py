@@ -19,13 +19,16 @@ from palaver.metric import Metric
 from palaver.model import Backend, Examines, GenerationConfig, Model, ModelInfo
 from palaver.named import GuardedDataset, NamedDataset
 from palaver.plugins import Plugin, Plugins, describe
+from palaver.roster import free, roster
 from palaver.screen import ScreenKind
-from palaver.task import Chat, Task
+from palaver.task import Task
 
 T = TypeVar("T")
 
 LOOK_SECONDS = 0.5
 """Between two looks at the files of plugins that are single files."""
+REFRESH_SECONDS = 1.0
+"""How long a look is waited for; what is found later is there at the next one."""
 
 DECODING = tuple(field.name for field in dataclasses.fields(GenerationConfig) if field.name != "stop")
 """Names that `-o KEY=VALUE` takes for every task, beside the task's own options."""
@@ -96,11 +99,21 @@ class Registry:
                 return info
         given = nicknames.whole(nicknames.meant(name)) or name
         for backend, _ in self._backends.values():
-            if (resolved := backend.resolve(given)) is not None:
+            if (resolved := self._resolved(backend, given)) is not None:
                 return nicknames.named(resolved, given)
         if found := taken_over((one for one, _ in self._backends.values()), self._models, name):
             return found
         raise not_found("model", name, self._models, fix="palaver models list")
+
+    def _resolved(self, backend: Backend, name: str) -> ModelInfo | None:
+        """What a name means to one backend; nothing where its plugin fails, so that the others are asked too."""
+        try:
+            return backend.resolve(name)
+        except Exception as bug:  # a plugin may raise anything at all
+            if isinstance(bug, PalaverError) and not isinstance(bug, PluginFailed):
+                raise
+            self.plugins.blame(f"backend {backend.name}", bug)
+        return None
 
     def for_batches(self, info: ModelInfo) -> ModelInfo:
         """The same weights with the engine that answers many requests fastest; `info` where that is its own."""
@@ -137,6 +150,8 @@ class Registry:
         try:
             return backend.examine(info) if isinstance(backend, Examines) else None
         except Exception as error:  # a backend may raise anything at all
+            if isinstance(error, PluginFailed):
+                return error
             return PluginFailed(f"The backend {info.backend} cannot say how {info.name} is: {type(error).__name__}.")
 
     def choose(self, task: str, wanted: str = "", *, languages: Languages = ANY) -> ModelInfo:
@@ -236,7 +251,7 @@ class Registry:
             self._datasets = {}
             for plugin, datasets in self.plugins.call("palaver_datasets"):
                 for one in datasets:
-                    self._datasets[self._free(one.name, plugin, self._datasets)] = (one, plugin)
+                    self._datasets[free(one.name, plugin, self._datasets)] = (one, plugin)
         return self._datasets
 
     def dataset(self, name: str) -> NamedDataset | None:
@@ -253,7 +268,7 @@ class Registry:
             self._screens = {}
             for plugin, screens in self.plugins.call("palaver_screens"):
                 for one in screens:
-                    self._screens[self._free(one.name, plugin, self._screens)] = (one, plugin)
+                    self._screens[free(one.name, plugin, self._screens)] = (one, plugin)
         return self._screens
 
     def executors(self) -> Mapping[str, tuple[ExecutorKind, Plugin | None]]:
@@ -266,7 +281,7 @@ class Registry:
             self._executors = {one.name: (one, None) for one in own}
             for plugin, kinds in self.plugins.call("palaver_executors"):
                 for kind in kinds:
-                    self._executors[self._free(kind.name, plugin, self._executors)] = (kind, plugin)
+                    self._executors[free(kind.name, plugin, self._executors)] = (kind, plugin)
         return self._executors
 
     def executor(self, wanted: str) -> Executor:
@@ -330,44 +345,34 @@ class Registry:
         self.plugins.close()
 
     def _refresh(self) -> None:
+        """Look whether single files were changed; one whose import takes long is waited for by nobody."""
         if self._ready and time.monotonic() - self._looked > LOOK_SECONDS:
-            with self._loading:
-                self._looked = time.monotonic()
-                if self.plugins.refresh():
-                    self._ready = False
-                    for known in (self._backends, self._models, self._metrics, self._origins):
-                        known.clear()
-                    self._datasets = self._executors = self._screens = None
+            self._looked = time.monotonic()
+            reading = threading.Thread(target=self._read_anew, name="palaver-plugins", daemon=True)
+            reading.start()
+            reading.join(REFRESH_SECONDS)
         self._load()
+
+    def _read_anew(self) -> None:
+        with self._loading:
+            if self.plugins.refresh():
+                self._fill()
+            self._looked = time.monotonic()
 
     def _load(self) -> None:
         if self._ready:
             return
         with self._loading:
-            if self._ready:
-                return
-            self.plugins.load()
-            self._tasks = {"chat": Chat}
-            for plugin, classes in self.plugins.call("palaver_tasks"):
-                for one in classes:
-                    self._tasks[self._free(one.name, plugin, self._tasks)] = one
-                    self._origins.setdefault(one.name, (plugin.found.name, plugin.found.version))
-            for plugin, backends in self.plugins.call("palaver_backends"):
-                for backend in backends:
-                    self._backends[self._free(backend.name, plugin, self._backends)] = (backend, plugin.found.module)
-            for plugin, infos in self.plugins.call("palaver_models"):
-                for info in infos:
-                    name = self._free(info.name, plugin, self._models)
-                    self._models[name] = dataclasses.replace(info, name=name)
-            for plugin, metrics in self.plugins.call("palaver_metrics"):
-                for metric in metrics:
-                    self._metrics[self._free(metric.name, plugin, self._metrics)] = metric
-            self._ready = True
+            if not self._ready:
+                self._fill()
+                self._ready = True
 
-    @staticmethod
-    def _free(name: str, plugin: Plugin, taken: Mapping[str, object]) -> str:
-        """The name, or `plugin/name` where an earlier plugin has it: both stay reachable."""
-        return name if name not in taken else f"{plugin.found.name}/{name}"
+    def _fill(self) -> None:
+        """Import what is waiting, and put all names in place at once: somebody may be reading them."""
+        found = roster(self.plugins)
+        self._tasks, self._origins, self._metrics = found.tasks, found.origins, found.metrics
+        self._backends, self._models = found.backends, found.models
+        self._datasets = self._executors = self._screens = None
 
     def _family(self, name: str) -> list[Metric]:
         members = [metric for metric in self.metrics().values() if getattr(metric, "family", "") == name]

@@ -15,6 +15,8 @@ from palaver.journal import Journal
 from palaver.long import Listener, TaskRaised, answer_in_parts
 from palaver.metric import Metric, Score, applicable, with_confidence
 from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Request
+from palaver.plugins.describe import plugin_raised
+from palaver.plugins.patience import until
 from palaver.registry import Registry
 from palaver.store import STATUS_OF, Given, Said, Store, Turn, TurnStart
 from palaver.task import Chat, Task, check_inputs
@@ -152,6 +154,12 @@ class Session:
         fails comes back as an Outcome with its error, never as an exception; the text so far is kept.
         """
         cancel = cancel or threading.Event()
+        with until(cancel):
+            return self._asked(ask, cancel, on_start, on_text)
+
+    def _asked(
+        self, ask: Ask, cancel: threading.Event, on_start: Callable[[Started], None], on_text: Callable[[str], None]
+    ) -> Outcome:
         example = ask.example
         try:
             example = ask.task.prepare(example)
@@ -165,7 +173,7 @@ class Session:
             return self.fail(ask, error)
         except Exception as error:  # a task plugin may raise anything at all
             self.registry.plugins.blame(ask.task, error)
-            return self.fail(ask, _culprit(ask.task, error))
+            return self.fail(ask, plugin_raised(ask.task.name, error))
         said = self._remembered(ask.task, info, config, request)
         sent = replace(request, messages=ask.prompt or (*said, *request.messages))
         start = self._start(ask, example, info, config, sent)
@@ -322,7 +330,7 @@ class Session:
             bug = raised.__cause__
             assert isinstance(bug, Exception)
             self.registry.plugins.blame(ask.task, bug)
-            error = _culprit(ask.task, bug)
+            error = plugin_raised(ask.task.name, bug)
         except Exception as bug:  # a model plugin may raise anything at all
             self.registry.plugins.blame(f"backend {info.backend}", bug)
             error = PluginFailed(f"{info.name} broke: {type(bug).__name__}: {bug}.", fix="palaver doctor")
@@ -336,7 +344,7 @@ class Session:
                 self.registry.plugins.praise(ask.task)
             except Exception as bug:  # a task plugin may raise anything at all
                 self.registry.plugins.blame(ask.task, bug)
-                error = _culprit(ask.task, bug)
+                error = plugin_raised(ask.task.name, bug)
         outcome = self._finish(turn_id, output, raw, generation, error, digest, given.turn_id if given else None)
         if outcome.error is None:
             self._said += [asked(ask.task, sent), Message("assistant", output)]
@@ -360,7 +368,7 @@ class Session:
             score = metric.score(output, example)
         except Exception as bug:  # a metric plugin may raise anything at all; the answer stands
             self.registry.plugins.blame(metric, bug)
-            reason = f"{type(bug).__name__}: {bug}"
+            reason = str(bug) if isinstance(bug, PalaverError) else f"{type(bug).__name__}: {bug}"
             return Score(metric.name, metric.title, None, metric.title, error=f"the metric broke: {reason}")
         self.registry.plugins.praise(metric)
         return score
@@ -388,11 +396,3 @@ class Session:
             cached_from=cached_from,
         )
         return Outcome(self.store.turn(turn_id), error)
-
-
-def _culprit(task: Task, error: Exception) -> PluginFailed:
-    from palaver.plugins import describe
-
-    return PluginFailed(
-        f"The plugin of '{task.name}' raised {describe(error)}. The rest is not affected.", fix="palaver plugins list"
-    )

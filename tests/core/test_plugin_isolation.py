@@ -16,7 +16,8 @@ from palaver.errors import BadInput, PluginFailed
 from palaver.example import Example
 from palaver.plugins.found import Found
 from palaver.plugins.isolation import Isolation, parse
-from palaver.plugins.remote import Process, Raised, module_of
+from palaver.plugins.remote import Process, Raised
+from palaver.plugins.stand_ins import module_of
 
 MINE = '''
 import os, time

@@ -26,12 +26,14 @@ from palaver_tui.conversation import OpenSession
 from palaver_tui.entries import PaletteCommand
 from palaver_tui.foreign import Foreign, SessionDesk, drop_styles, running_node, told
 from palaver_tui.go import Go
+from palaver_tui.hosting import Hosted
 from palaver_tui.opening import open_session
 from palaver_tui.places import Place, place, with_plugins
 from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
+from palaver_tui.screens.hosted import HostedScreen
 from palaver_tui.screens.place import PlaceScreen
-from palaver_tui.theme import ANSI_THEMES, THEMES
+from palaver_tui.theme import ANSI_THEMES, THEMES, VARIABLES
 from palaver_tui.widgets.footer import Footer
 from palaver_tui.widgets.guard import TerminalGuard
 
@@ -69,7 +71,7 @@ class PalaverApp(App[None]):
         self._pressed = ("", 0.0)
         self.own_keys: Mapping[str, str] = {}
         """Keys by the ids of bindings, as keys.toml has them; the last row of each screen shows them."""
-        self._foreign = Foreign()
+        self._foreign, self._hosted = Foreign(), Hosted()
         for one in (*THEMES, *ANSI_THEMES):
             self.register_theme(one)
         self.theme = theme if theme in self.available_themes else THEMES[0].name
@@ -83,7 +85,7 @@ class PalaverApp(App[None]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The ledger's own colours, for the themes that do not know them."""
-        return {"muted": "#8c8c8c", "better": "#3b8eea", "worse": "#d18616", "hairline": "#6a6a6a"}
+        return dict(VARIABLES)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The guard first: nothing that a terminal would obey leaves the app."""
@@ -229,9 +231,11 @@ class PalaverApp(App[None]):
                 found.call_after_refresh(found.arrive, words)
 
     def _show_foreign(self, wanted: Place, session: Session) -> None:
-        """A plugin's screen; whatever it raises, the app goes on."""
+        """A plugin's screen; whatever it does, the app goes on."""
         try:
-            found = self._foreign.screen(wanted, SessionDesk(session, self._type))
+            found: Screen[object] | HostedScreen | None = self._hosted.screen(wanted, session, self)
+            if found is None:
+                found = self._foreign.screen(wanted, SessionDesk(session, self._type))
             if not self.is_screen_installed(wanted.name):  # once: it keeps its place while another screen is shown
                 self.install_screen(found, wanted.name)
             if self.screen is not found:
@@ -239,6 +243,30 @@ class PalaverApp(App[None]):
                 self.push_screen(wanted.name)
         except Exception as error:  # a plugin may raise anything at all
             self._close_foreign(wanted.name, error, wanted)
+
+    @on(HostedScreen.Over)
+    def _hosted_is_over(self, event: HostedScreen.Over) -> None:
+        said = self._hosted.ended(event.screen, event.reason)
+        if said:
+            self.notify(said, severity="error", timeout=15, markup=False)
+        self.call_later(self._remove_foreign, event.screen.shown)
+
+    @on(HostedScreen.KeyUnused)
+    def _key_was_unused(self, event: HostedScreen.KeyUnused) -> None:
+        if not isinstance(self.screen, HostedScreen):
+            return
+        if event.key == "escape":
+            self._show_chat()
+        elif event.key == "question_mark":
+            self.action_help()
+        elif event.is_stuck:
+            self.screen.end("you ended it while it did not answer")
+        else:
+            self.action_interrupt()
+
+    @on(HostedScreen.Wanted)
+    def _hosted_says(self, event: HostedScreen.Wanted) -> None:
+        self._type(event.line)
 
     def _close_foreign(self, name: str, error: Exception, wanted: Place | None = None) -> None:
         """Back to the chat, and say what broke; counted against the plugin."""

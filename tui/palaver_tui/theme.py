@@ -74,3 +74,5 @@ ANSI_LIGHT = Theme(
 """The terminal's own sixteen colours; how readable they are is the terminal's word."""
 THEMES = (DARK, LIGHT)
 ANSI_THEMES = (ANSI_DARK, ANSI_LIGHT)
+VARIABLES = {"muted": "#8c8c8c", "better": "#3b8eea", "worse": "#d18616", "hairline": "#6a6a6a"}
+"""The ledger's own colours, for the themes that do not know them."""

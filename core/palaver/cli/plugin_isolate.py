@@ -23,19 +23,19 @@ from palaver.plugins.environment import make_environment
 from palaver.plugins.failures import clear_failures
 from palaver.plugins.index import forget
 from palaver.plugins.isolation import Isolation, Level, isolation_of
-from palaver.plugins.told import is_carried
 
 
 def isolate(program: Program, found: Found, level: Level, seconds: float | None, memory: int | None) -> None:
     """Keep a plugin this far apart from the next command on.
 
     Raises:
-        UsageError: it came with Palaver, or adds what cannot be used across a process. PalaverError: pip cannot do it.
+        UsageError: it came with Palaver, or adds what cannot be used from another environment.
+        PalaverError: pip cannot do it.
     """
     if found.is_built_in:
         raise UsageError(f"{found.name} came with Palaver: it stays in this process.")
-    if level != "inproc":
-        _check_carried(found)
+    if level == "venv" and not found.python:
+        _check_can_leave(found)
     if level == "venv" and not found.python:
         _make_apart(program, _source_of(found), found.distribution, is_dry=False)
     elif level != "venv" and found.python:
@@ -113,18 +113,18 @@ def _requested(spec: str, packages: list[str]) -> str:
     return next((one for one in packages if stem.startswith(normal(one))), path.resolve().name.partition("-")[0])
 
 
-def _check_carried(found: Found) -> None:
+def _check_can_leave(found: Found) -> None:
     """
     Raises:
-        UsageError: it adds what cannot be used across a process.
+        UsageError: it adds what comes into the process of the command that names it, which another environment cannot.
     """
     if not next(one for one in look([found])).is_known:
         probe([found])
     adds = next(one for one in look([found])).adds
-    if left_out := [one.partition(": ")[0] for one in adds if not is_carried(one)]:
+    if bound := [one.partition(": ")[0] for one in adds if one.startswith(("command ", "executor "))]:
         raise UsageError(
-            f"{found.name} adds {', '.join(left_out)}, which works in this process only.",
-            fix=f"palaver plugins isolate {found.name} inproc",
+            f"{found.name} adds {', '.join(bound)}, which cannot be used from an environment of its own.",
+            fix=f"palaver plugins isolate {found.name} process",
         )
 
 

@@ -104,7 +104,7 @@ def plugin_info(program: Program, name: str, as_json: bool) -> None:
         ("package", f"{found.distribution} {found.version}"),
         ("module", found.module),
         ("state", _state(plugin)),
-        *([("apart", str(isolation))] if (isolation := isolation_of(found)).level != "inproc" else []),
+        *([] if found.is_built_in else [("runs", str(isolation_of(found)))]),
         *([("place", found.python or found.place)] if found.place else []),
         *([("reason", plugin.reason)] if plugin.reason else []),
         *([("import", f"{1000 * plugin.import_seconds:.0f} ms")] if plugin.import_seconds else []),
@@ -118,7 +118,7 @@ def plugin_info(program: Program, name: str, as_json: bool) -> None:
 @click.argument("specs", nargs=-1, required=True, metavar="NAME|FILE|FOLDER...")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would change, and change nothing.")
 @click.option(
-    "--isolate", "level", type=click.Choice(["inproc", "venv"]), default="inproc", help="venv: into one of its own."
+    "--isolate", "level", type=click.Choice(["process", "venv"]), default="process", help="venv: into one of its own."
 )
 @pass_program
 def install_plugins(program: Program, specs: tuple[str, ...], is_dry: bool, level: str) -> None:

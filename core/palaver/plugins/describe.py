@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from palaver.errors import PalaverError, PluginFailed
+
 _OURS = str(Path(__file__).parent)
 
 
@@ -18,3 +20,12 @@ def describe(error: BaseException) -> str:
     text = " ".join(str(error).split())
     said = f": {text}" if text else ""
     return f"{type(error).__name__}{said}{where}"
+
+
+def plugin_raised(task: str, error: Exception) -> PalaverError:
+    """What the user hears when a task's plugin fails; what it says in words of its own stays."""
+    if isinstance(error, PalaverError):
+        return error
+    return PluginFailed(
+        f"The plugin of '{task}' raised {describe(error)}. The rest is not affected.", fix="palaver plugins list"
+    )

@@ -8,22 +8,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import json
+import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from palaver import frames
 from palaver.child import Inbox, Wire, die_with_parent, take_over_descriptors
-from palaver.errors import PalaverError
+from palaver.errors import BadInput, PalaverError
 from palaver.example import Example
+from palaver.interchange import Importer as FileImporter
+from palaver.model import ModelInfo
 from palaver.plugins.describe import describe
 from palaver.plugins.found import Found
 from palaver.plugins.loader import Importer, Plugin
 from palaver.plugins.provides import provided
-from palaver.plugins.told import CARRIED, DatasetTold, MetricTold, OptionTold, TaskTold, Told, is_carried
+from palaver.plugins.telling import things_of, told_of
 from palaver.task import Task
-
-METHODS = ("request", "parse", "prepare", "chunks", "merge")
 
 
 def main() -> None:
@@ -65,40 +68,14 @@ class Guest:
         Raises:
             RuntimeError: with the reason why it cannot be used.
         """
-        found = frames.decode(Found, frame["found"])
-        _limit_memory(int(str(frame["memory"])) * 1_000_000)
-        plugin = Importer().bring(dataclasses.replace(found, python=""))
-        if plugin.health != "ok":
-            raise PalaverError(plugin.reason, code="plugin_broken")
+        plugin = brought(frame)
+        assert plugin.module is not None
         self.things: dict[str, dict[str, Any]] = {
-            hook: {one.name: one for one in provided(plugin.module, hook, {})}
-            if plugin.module and hasattr(plugin.module, hook)
-            else {}
-            for hook in CARRIED
+            hook: {one.name: one for one in things} for hook, things in things_of(plugin.module).items()
         }
-        self.told = self._told(plugin)
+        self.told = told_of(plugin.module, plugin.import_seconds)
+        self._module = plugin.module
         self._open: dict[str, Iterator[object]] = {}
-
-    def _told(self, plugin: Plugin) -> Told:
-        """What it provides."""
-        return Told(
-            tuple(one for one in plugin.adds if is_carried(one)),
-            tuple(map(_task_told, self.things["palaver_tasks"].values())),
-            tuple(
-                MetricTold(
-                    one.name, one.title, float(one.maximum), bool(one.higher_is_better), bool(one.needs_references),
-                    str(getattr(one, "family", "")),
-                )
-                for one in self.things["palaver_metrics"].values()
-            ),
-            tuple(
-                DatasetTold(one.name, str(one.summary), tuple(map(str, one.tasks)))
-                for one in self.things["palaver_datasets"].values()
-            ),
-            tuple(self.things["palaver_models"].values()),
-            tuple(self.things["palaver_backends"]),
-            plugin.import_seconds,
-        )  # fmt: skip
 
     def do(self, what: str, frame: Mapping[str, Any]) -> object:
         """The value of one call, as frames carry it."""
@@ -135,9 +112,44 @@ class Guest:
             self._open[name] = itertools.islice(self.things["palaver_datasets"][name].examples(), first, None)
         return list(itertools.islice(self._open[name], count))
 
+    def models(self, name: str, frame: Mapping[str, Any]) -> object:
+        """The named models as they are now: one that was downloaded meanwhile has a path."""
+        return provided(self._module, "palaver_models", {})
+
     def resolve(self, name: str, frame: Mapping[str, Any]) -> object:
         """The model that a name means to a backend."""
         return self.things["palaver_backends"][name].resolve(str(frame["model"]))
+
+    def examine(self, name: str, frame: Mapping[str, Any]) -> object:
+        """Why a model would not load: message, fix and code of the error."""
+        wrong = self.things["palaver_backends"][name].examine(frames.decode(ModelInfo, frame["info"]))
+        return None if wrong is None else [type(wrong).__name__, wrong.message, wrong.fix, wrong.code]
+
+    def take_over(self, name: str, frame: Mapping[str, Any]) -> object:
+        """Another backend's model in a form of this one's."""
+        info = frames.decode(ModelInfo, frame["info"])
+        return self.things["palaver_backends"][name].take_over(info, str(frame["form"]))
+
+    def for_batches(self, name: str, frame: Mapping[str, Any]) -> object:
+        """The same weights in a form that answers many requests faster."""
+        return self.things["palaver_backends"][name].for_batches(frames.decode(ModelInfo, frame["info"]))
+
+    def turns(self, name: str, frame: Mapping[str, Any]) -> object:
+        """Some turns of another program's files, from one on; each with its class."""
+        files = [Path(one) for one in frame["files"]]
+        first, count = int(frame["first"]), int(frame["count"])
+        if first == 0 or name not in self._open:
+            self._open[name] = itertools.islice(_read(self.things["palaver_importers"][name], files), first, None)
+        some = itertools.islice(self._open[name], count)
+        return [[type(one).__name__, frames.encode(one)] for one in some]
+
+    def export(self, name: str, frame: Mapping[str, Any]) -> object:
+        """Write turns, one a line in one file, to another; how many were written."""
+        with (
+            Path(frame["turns"]).open(encoding="utf-8") as lines,
+            Path(frame["out"]).open("w", encoding="utf-8", errors="surrogatepass", newline="") as out,
+        ):
+            return int(self.things["palaver_exporters"][name].export(map(json.loads, lines), out))
 
 
 _CALLS: Mapping[str, Callable[[Guest, str, Mapping[str, Any]], object]] = {
@@ -145,30 +157,44 @@ _CALLS: Mapping[str, Callable[[Guest, str, Mapping[str, Any]], object]] = {
     "score": Guest.score,
     "corpus": Guest.corpus,
     "examples": Guest.examples,
+    "models": Guest.models,
     "resolve": Guest.resolve,
+    "examine": Guest.examine,
+    "take_over": Guest.take_over,
+    "for_batches": Guest.for_batches,
+    "turns": Guest.turns,
+    "export": Guest.export,
 }
 
 
-def _task_told(task: type[Task]) -> TaskTold:
-    return TaskTold(
-        task.name, task.__doc__ or "", tuple(task.metrics), tuple(task.inputs), tuple(task.arguments), task.baseline,
-        task.defaults,
-        tuple(
-            OptionTold(
-                one.name, one.type.__name__, one.name in _required(task), one.default, one.help, one.choices  # type: ignore[arg-type]
-            )
-            for one in task.schema()
-        ),
-        tuple(name for name in METHODS if getattr(task, name) is not getattr(Task, name)),
-    )  # fmt: skip
+def _read(importer: FileImporter, files: Sequence[Path]) -> Iterator[object]:
+    """
+    Raises:
+        BadInput: a file is not there, or cannot be read.
+    """
+    try:
+        yield from importer.read(files)
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no file {error.filename}.", fix="check the name", code="no_file") from error
+    except OSError as error:
+        raise BadInput(f"{error.filename or 'The file'} cannot be read: {error.strerror or error}.") from error
 
 
-def _required(task: type[Task]) -> set[str]:
-    return {
-        one.name
-        for one in dataclasses.fields(task)
-        if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
-    }
+def brought(frame: frames.Frame) -> Plugin:
+    """The plugin that the first frame names, imported, with the limits that it names.
+
+    Raises:
+        PalaverError: with the reason why it cannot be used.
+    """
+    found = frames.decode(Found, frame["found"])
+    path = frame.get("path")
+    # Look for modules where the parent does, after where this Python looks anyway.
+    sys.path.extend(one for one in (path if isinstance(path, list) else []) if one not in sys.path)
+    _limit_memory(int(str(frame["memory"])) * 1_000_000)
+    plugin = Importer().bring(dataclasses.replace(found, python=""))
+    if plugin.health != "ok":
+        raise PalaverError(plugin.reason, code="plugin_broken")
+    return plugin
 
 
 def _limit_memory(size: int) -> None:

@@ -54,16 +54,18 @@ def parse(text: str) -> Isolation:
 
 
 def isolation_of(found: Found) -> Isolation:
-    """The level of a plugin: `venv` if it has an environment, else what the settings say, else in this process.
+    """The level of a plugin: `venv` if it has an environment, else what the settings say, else `process`.
+
+    What came with Palaver is in this process.
 
     Settings that cannot be read are told elsewhere.
     """
     if found.is_built_in:
         return Isolation()
     try:
-        said = parse(read_settings().isolation.get(found.name, "inproc"))
+        said = parse(read_settings().isolation.get(found.name, "process"))
     except PalaverError:
-        said = Isolation()
+        said = Isolation("process")
     if found.python:
         return Isolation("venv", said.seconds, said.memory)
-    return Isolation("inproc") if said.level == "venv" else said
+    return Isolation("process", said.seconds, said.memory) if said.level == "venv" else said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -116,12 +117,16 @@ class Importer:
 class Plugins:
     """The plugins of this process: found at once, imported by `load`, each failure kept with its culprit."""
 
-    def __init__(self, found: Sequence[Found] | None = None, *, off: Iterable[str] = ()) -> None:
+    def __init__(self, found: Sequence[Found] | None = None, *, off: Iterable[str] = (), is_apart: bool = True) -> None:
+        """`is_apart=False` brings all into this process, which is one that may be ended, such as a test's."""
         self._importer = Importer()
+        self._is_apart = is_apart
+        self._is_whole = found is None
+        """Single files come and go here as they do in their folders."""
         self._off = tuple(off)
         self._plugins = {one.found.name: one for one in _states(found, self._off)}
         self._stamps = {one.found.name: stamp(one.found) for one in self if one.found.distribution == SINGLE}
-        self._closing: list[Callable[[], None]] = []
+        self._closing: dict[str, Callable[[], None]] = {}
 
     def __iter__(self) -> Iterator[Plugin]:
         return iter(self._plugins.values())
@@ -140,7 +145,7 @@ class Plugins:
         learnt: dict[str, Known] = {}
         for plugin in waiting:
             found, entry = plugin.found, looked.get(plugin.found.name)
-            if (isolation := isolation_of(found)).level != "inproc":
+            if self._is_apart and (isolation := isolation_of(found)).level != "inproc":
                 self._plugins[found.name], learnt[found.name] = self._bring_apart(found, isolation, entry)
                 continue
             if entry is not None and entry.is_fatal:
@@ -148,18 +153,20 @@ class Plugins:
                 continue
             made = self._plugins[found.name] = self._importer.bring(found)
             learnt[found.name] = Known(
-                found.module, found.version, stamp(found), made.adds, made.reason, seconds=made.import_seconds
-            )
+                found.module, found.version, stamp(found), made.adds, made.reason, seconds=made.import_seconds,
+                told=entry.told if entry else None,
+            )  # fmt: skip
         if learnt:
             remember(learnt)
 
     def _bring_apart(self, found: Found, isolation: Isolation, entry: Known | None) -> tuple[Plugin, Known]:
         """An isolated plugin; its process is started by the first call of something that it provides."""
         from palaver.plugins.apart import told_of  # subprocess: paid by whoever has an isolated plugin
-        from palaver.plugins.remote import Process, module_of
+        from palaver.plugins.remote import Process
+        from palaver.plugins.stand_ins import module_of
 
         process = Process(found, isolation)
-        self._closing.append(process.close)
+        self._closing[found.name] = process.close
         entry, told = told_of(process, entry)
         if told is None:
             return Plugin(found, "broken", entry.broken, is_known=True), entry
@@ -167,7 +174,7 @@ class Plugins:
 
     def close(self) -> None:
         """End the processes of isolated plugins; they start again when they are called."""
-        for close in self._closing:
+        for close in self._closing.values():
             close()
 
     def refresh(self) -> bool:
@@ -175,12 +182,16 @@ class Plugins:
 
         The changed ones are imported anew by the next `load`.
         """
+        if not self._is_whole:
+            return False
         now = {one.name: one for one in single_files()}
         before = {name: one for name, one in self._plugins.items() if one.found.distribution == SINGLE}
         changed = {name for name, one in now.items() if self._stamps.get(name) != stamp(one)}
         for name in {*before, *changed}:
             if name in changed or name not in now:
                 self._importer.drop(name, self._plugins.pop(name, None))
+                if close := self._closing.pop(name, None):
+                    threading.Thread(target=close, daemon=True).start()  # what hangs takes a while to end
                 self._stamps.pop(name, None)
         for name in changed:
             self._stamps[name] = stamp(now[name])
@@ -205,6 +216,8 @@ class Plugins:
 
         Three in a row set it aside from the next start on. What came with Palaver is never set aside.
         """
+        if getattr(error, "code", "") in ("plugin_died", "plugin_slow", "plugin_aside", "stopped"):
+            return  # its process has counted that, or the user did not wait
         if (plugin := self._owner(culprit)) is not None:
             add_failure(plugin.found.name, _label(culprit), describe(error))
 

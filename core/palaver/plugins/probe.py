@@ -6,9 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from palaver import frames
+from palaver.plugins.describe import describe
 from palaver.plugins.found import Found, stamp
 from palaver.plugins.index import Known, remember
 from palaver.plugins.isolation import isolation_of
+from palaver.plugins.told import Told
 from palaver.plugins.watched import Ended, reports
 
 SECONDS = 10.0
@@ -24,8 +27,8 @@ def probe(plugins: Sequence[Found]) -> dict[str, Known]:
     waiting = {one.name: one for one in plugins if not one.fault}
     learnt: dict[str, Known] = {}
     for one in list(waiting.values()):
-        if (isolation := isolation_of(one)).level != "inproc":
-            from palaver.plugins.apart import look_at  # subprocess: paid by whoever has an isolated plugin
+        if (isolation := isolation_of(one)).level == "venv":  # another Python imports it
+            from palaver.plugins.apart import look_at  # subprocess: paid by whoever has such a plugin
 
             learnt[one.name] = look_at(waiting.pop(one.name), isolation)
     while waiting:
@@ -54,7 +57,9 @@ def _known(found: Found, line: dict[str, object]) -> Known:
     assert isinstance(adds, list)
     assert isinstance(seconds, float)
     broken = str(line["broken"])
-    return Known(found.module, found.version, stamp(found), tuple(map(str, adds)), broken, seconds=seconds)
+    return Known(
+        found.module, found.version, stamp(found), tuple(map(str, adds)), broken, seconds=seconds, told=line["told"]
+    )
 
 
 def _seconds() -> float:
@@ -67,10 +72,18 @@ def _seconds() -> float:
 def report(given: list[dict[str, str]], say: Callable[[dict[str, object]], None]) -> None:
     """Runs in the process: import each, and say before and after which it is."""
     from palaver.plugins.loader import Importer
+    from palaver.plugins.telling import told_of
 
     importer = Importer()
     for one in given:
         found = Found(**one)
         say({"name": found.name})
         made = importer.bring(found)
-        say({"name": found.name, "adds": made.adds, "broken": made.reason, "seconds": made.import_seconds})
+        told, reason = None, made.reason
+        if made.module is not None:
+            try:
+                told = frames.encode(told_of(made.module, made.import_seconds))
+                frames.decode(Told, told)
+            except Exception as error:  # a plugin may raise anything at all, and give what is no value
+                told, reason = None, describe(error)
+        say({"name": found.name, "adds": made.adds, "broken": reason, "seconds": made.import_seconds, "told": told})

@@ -7,15 +7,6 @@ from typing import Literal
 
 from palaver.model import GenerationConfig, ModelInfo
 
-CARRIED = ("palaver_tasks", "palaver_metrics", "palaver_models", "palaver_backends", "palaver_datasets")
-"""Hooks whose things can be used across a process."""
-_KINDS = tuple(hook.removeprefix("palaver_").removesuffix("s") for hook in CARRIED)
-
-
-def is_carried(adds: str) -> bool:
-    """Whether one of a plugin's things, such as `task headline: Write one`, can be used across a process."""
-    return adds.startswith(_KINDS)
-
 
 @dataclass(frozen=True, slots=True)
 class OptionTold:
@@ -55,6 +46,8 @@ class MetricTold:
     higher_is_better: bool
     needs_references: bool
     family: str = ""
+    is_slow: bool = False
+    needs_logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +60,31 @@ class DatasetTold:
 
 
 @dataclass(frozen=True, slots=True)
+class BackendTold:
+    """A backend, and what it can do beside resolving and loading."""
+
+    name: str
+    examines: bool = False
+    takes_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartTold:
+    """A screen, an executor, or a format that is read or written."""
+
+    name: str
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTold:
+    """A command of the command line."""
+
+    name: str
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """All of a plugin."""
 
@@ -75,6 +93,11 @@ class Told:
     metrics: tuple[MetricTold, ...] = ()
     datasets: tuple[DatasetTold, ...] = ()
     models: tuple[ModelInfo, ...] = ()
-    backends: tuple[str, ...] = ()
+    backends: tuple[BackendTold, ...] = ()
     seconds: float = 0.0
     """Of the import."""
+    screens: tuple[PartTold, ...] = ()
+    importers: tuple[PartTold, ...] = ()
+    exporters: tuple[PartTold, ...] = ()
+    executors: tuple[PartTold, ...] = ()
+    commands: tuple[CommandTold, ...] = ()

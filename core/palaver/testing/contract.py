@@ -126,7 +126,7 @@ def _contract(found: Found, say: Say) -> Iterator[Check]:
     from palaver.testing.places import check_dataset, check_executor, check_screen
     from palaver.testing.tasks import check_task
 
-    plugins = Plugins([found])
+    plugins = Plugins([found], is_apart=False)
     plugins.load()
     plugin = next(iter(plugins))
     yield claim("metadata", "it fits this Palaver", lambda: iter([plugin.reason] if plugin.health != "ok" else []))
@@ -136,7 +136,7 @@ def _contract(found: Found, say: Say) -> Iterator[Check]:
         say({"begin": f"task {task.name}"})
         yield from check_task(task, found)
     beside = [one for one in find() if one.is_built_in and one.name != found.name]
-    tasks = Registry(Plugins([*beside, found])).tasks()
+    tasks = Registry(Plugins([*beside, found], is_apart=False)).tasks()
     for backend in provided["palaver_backends"]:
         say({"begin": f"backend {backend.name}"})
         yield from check_backend(backend, provided["palaver_models"], tasks)

@@ -48,7 +48,7 @@ class ScriptedRegistry(Registry):
     """The registry of what is installed, or of the given plugins, in which the scripted model answers every task."""
 
     def __init__(self, model: Scripted, plugins: Sequence[Found] | None = None) -> None:
-        super().__init__(Plugins(plugins))
+        super().__init__(Plugins(plugins, is_apart=False))
         self.scripted = model
 
     def info(self, name: str) -> ModelInfo:
