@@ -90,6 +90,13 @@ class NeedsDownload(PalaverError):
     code = "needs_download"
 
 
+def in_words(error: BaseException) -> str:
+    """What an error says, for the middle of a sentence: with its class before it, unless it speaks for itself."""
+    if isinstance(error, PalaverError) or getattr(error, "is_described", False):
+        return str(error).rstrip(".")
+    return f"{type(error).__name__}: {error}"
+
+
 def not_found(kind: str, name: str, known: Iterable[str], *, fix: str = "") -> NotFound:
     """The NotFound for `name`, with the nearest known names as a question.
 

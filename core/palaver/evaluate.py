@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from palaver.choice import languages_of_first, with_source_of
 from palaver.data import Dataset
-from palaver.errors import BadInput, ContextExceeded, ModelFailed, PalaverError, PluginFailed
+from palaver.errors import BadInput, ContextExceeded, ModelFailed, PalaverError, PluginFailed, in_words
 from palaver.example import Example
 from palaver.executor import Inline
 from palaver.job import Asked, Executor, Job, Prediction
@@ -220,7 +220,7 @@ class Evaluation:
         except PalaverError as error:
             generation = Generation("", "error", error=str(error))
         except Exception as bug:  # a model or task plugin may raise anything at all
-            generation = Generation("", "error", error=f"{type(bug).__name__}: {bug}")
+            generation = Generation("", "error", error=in_words(bug))
         if not cancel.is_set():
             self._finish(prepared, Prediction(prepared.example.id, generation), output=output)
 

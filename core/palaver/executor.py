@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from palaver.errors import PalaverError, PluginFailed, UsageError
+from palaver.errors import PalaverError, PluginFailed, UsageError, in_words
 from palaver.job import Asked, Executor, ExecutorKind, Job, Prediction
 from palaver.model import FinishReason, Generation, GenerationConfig, Model, ModelInfo, Request
 
@@ -86,7 +86,7 @@ def answer_batch(
         except PalaverError as failed:
             error = failed
         except Exception as bug:  # a model plugin may raise anything at all
-            error = PalaverError(f"{model.info.name} broke: {type(bug).__name__}: {bug}.", code="model_broke")
+            error = PalaverError(f"{model.info.name} broke: {in_words(bug)}.", code="model_broke")
         if cancel.is_set():
             return
         left = [one for one in tried if one in open_]
@@ -313,7 +313,7 @@ class Guarded:
         except Exception as bug:  # a plugin may raise anything at all
             self._blame(bug)
             raise PluginFailed(
-                f"The executor '{self._name}' broke: {type(bug).__name__}: {bug}.", fix="evaluate with --on inline"
+                f"The executor '{self._name}' broke: {in_words(bug)}.", fix="evaluate with --on inline"
             ) from bug
         if open_ and not cancel.is_set():
             raise PluginFailed(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from palaver.errors import PalaverError, PluginFailed
+from palaver.errors import PalaverError, PluginFailed, in_words
 from palaver.example import Example
 
 
@@ -28,6 +29,25 @@ class NamedDataset(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Flawed:
+    """Stands for an example of a plugin that is none."""
+
+    reason: str
+
+
+def flaw(one: object) -> str:
+    """Why what a data set gave is no example; empty for one."""
+    if isinstance(one, Flawed):
+        return one.reason
+    if not isinstance(one, Example):
+        return f"it is no Example but {type(one).__name__}"
+    if not isinstance(one.inputs, Mapping):
+        return "its inputs are no mapping of names to texts"
+    texts = [*one.inputs.values(), *one.references, one.id]
+    return "" if all(isinstance(text, str) for text in texts) else "an input, a reference or its id is no text"
+
+
 class GuardedDataset:
     """A data set that others wrote: what it raises is told with its name, and counted against its plugin."""
 
@@ -48,5 +68,5 @@ class GuardedDataset:
         except Exception as bug:  # a plugin may raise anything at all
             self._blame(bug)
             raise PluginFailed(
-                f"The data set '{self.name}' broke: {type(bug).__name__}: {bug}.", fix="palaver plugins list"
+                f"The data set '{self.name}' broke: {in_words(bug)}.", fix="palaver plugins list"
             ) from bug

@@ -50,6 +50,8 @@ class ModelProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._failure: OSError | None = None
         self._log_start = 0
+        self._is_kept = threading.Event()
+        """All that it has printed is in the log."""
         started = threading.Event()
         threading.Thread(target=self._supervise, args=(started,), name="palaver-model", daemon=True).start()
         started.wait()
@@ -151,19 +153,40 @@ class ModelProcess:
             if self.log.stat().st_size > _LOG_LIMIT:
                 self.log.replace(self.log.with_suffix(".old.log"))
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._log_start = os.fstat(log).st_size
+        said, saying = os.pipe()
+        threading.Thread(target=self._keep, args=(said, log), name="palaver-model-log", daemon=True).start()
         try:
-            self._log_start = os.fstat(log).st_size
             python, variables = elsewhere.interpreter_for(self._module)
             return subprocess.Popen(
                 [python, "-P", "-m", self._program],  # -P: the user's folder shadows no module
                 env=variables,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=saying,
                 start_new_session=True,
                 close_fds=True,
             )
         finally:
+            os.close(saying)
+
+    def _keep(self, said: int, log: int) -> None:
+        """What the process prints, in its log; of what it prints without end only the newest."""
+        try:
+            while text := os.read(said, 2**16):
+                if os.fstat(log).st_size + len(text) > _LOG_LIMIT + self._log_start:
+                    os.close(log)
+                    with contextlib.suppress(OSError):
+                        self.log.replace(self.log.with_suffix(".old.log"))
+                    log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                    self._log_start = 0
+                os.write(log, text)
+        except OSError:  # a full disk is no reason to stop the process
+            while os.read(said, 2**16):
+                pass
+        finally:
+            self._is_kept.set()
+            os.close(said)
             os.close(log)
 
     def _write(self, stdin: BinaryIO) -> None:
@@ -184,6 +207,7 @@ class ModelProcess:
 
     def _last_words(self) -> str:
         """The last line of this life in the log; the dump of a fatal signal is not what one wants to read."""
+        self._is_kept.wait(0.3)  # not for ever: something that it started may hold its end open
         try:
             with self.log.open("rb") as file:
                 file.seek(max(self._log_start, self.log.stat().st_size - 65536))

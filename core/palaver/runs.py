@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
-from palaver.errors import BadInput
+from palaver.errors import BadInput, in_words
 from palaver.example import Example
 from palaver.metric import Metric, Score
 from palaver.registry import Registry
@@ -99,7 +99,7 @@ def score_safely(registry: Registry, metric: Metric, output: str, example: Examp
         score = metric.score(output, example)
     except Exception as bug:  # a metric plugin may raise anything at all; the answer stands
         registry.plugins.blame(metric, bug)
-        reason = f"the metric broke: {type(bug).__name__}: {bug}"
+        reason = f"the metric broke: {in_words(bug)}"
         return Score(metric.name, metric.title, None, metric.title, error=reason)
     registry.plugins.praise(metric)
     return score

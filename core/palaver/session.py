@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from palaver.choice import Languages, with_source_of
-from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed
+from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed, in_words
 from palaver.example import Example
 from palaver.forks import Forks, asked, messages
 from palaver.generate import digest_of, generate
@@ -333,7 +333,7 @@ class Session:
             error = plugin_raised(ask.task.name, bug)
         except Exception as bug:  # a model plugin may raise anything at all
             self.registry.plugins.blame(f"backend {info.backend}", bug)
-            error = PluginFailed(f"{info.name} broke: {type(bug).__name__}: {bug}.", fix="palaver doctor")
+            error = PluginFailed(f"{info.name} broke: {in_words(bug)}.", fix="palaver doctor")
         raw = generation.text or journal.text
         output = raw.strip()
         if error is None and merged is not None:
@@ -368,8 +368,7 @@ class Session:
             score = metric.score(output, example)
         except Exception as bug:  # a metric plugin may raise anything at all; the answer stands
             self.registry.plugins.blame(metric, bug)
-            reason = str(bug) if isinstance(bug, PalaverError) else f"{type(bug).__name__}: {bug}"
-            return Score(metric.name, metric.title, None, metric.title, error=f"the metric broke: {reason}")
+            return Score(metric.name, metric.title, None, metric.title, error=f"the metric broke: {in_words(bug)}")
         self.registry.plugins.praise(metric)
         return score
 

@@ -11,7 +11,7 @@ from palaver.data import Dataset, Wanted, read_dataset
 from palaver.errors import BadInput
 from palaver.example import Example
 from palaver.lines import BadRecord
-from palaver.named import NamedDataset
+from palaver.named import NamedDataset, flaw
 from palaver.store import GoodOutput, Promoted, Store, Turn, parse_filter
 from palaver.task import Task
 
@@ -79,13 +79,9 @@ def read_named(found: NamedDataset, wanted: Wanted) -> Dataset:
 
 
 def _unusable(one: object, wanted: Wanted) -> str:
-    if not isinstance(one, Example):
-        return f"it is no Example but {type(one).__name__}"
-    if not isinstance(one.inputs, Mapping):
-        return "its inputs are no mapping of names to texts"
-    texts = [*one.inputs.values(), *one.references, one.id]
-    if not all(isinstance(text, str) for text in texts):
-        return "an input, a reference or its id is no text"
+    if reason := flaw(one):
+        return reason
+    assert isinstance(one, Example)
     missing = [name for name in wanted.inputs if not one.inputs.get(name, "").strip()]
     return f"has no {' and '.join(missing)}" if missing else ""
 

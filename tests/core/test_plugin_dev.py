@@ -61,6 +61,7 @@ def save(path: Path, source: str) -> None:
 
 def test_an_open_session_has_what_was_just_saved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("palaver.registry.LOOK_SECONDS", 0)
+    monkeypatch.setattr("palaver.registry.REFRESH_SECONDS", 60)
     monkeypatch.setattr(sys, "path", list(sys.path))
     registry = Registry(Plugins([one for one in find() if one.name == "summarize"]))
     assert "loud" not in registry.tasks()

@@ -215,8 +215,8 @@ def test_isolate_changes_where_it_runs_and_nothing_else(site: Site) -> None:
         "metric share",
         "dataset rows: Many rows.",
     ]
-    assert "apart    process, 20 s" in site.out("plugins", "info", "mine")
-    assert "apart" not in before
+    assert "runs     process, 20 s" in site.out("plugins", "info", "mine")
+    assert "runs     process\n" in before
     answer = json.loads(site.out("mine", "-m", "mine-upper", "--words", "4", "one", "--ref", "x", "--json"))
     assert answer["output"].endswith(" ONE")
     assert answer["scores"][0]["value"] == 0.0
@@ -240,13 +240,22 @@ def test_a_plugin_that_ends_its_process_at_import_is_broken_by_name_at_every_lev
         one["name"]: one for one in json.loads(site.palaver("plugins", "list", "--check", "--json").stdout)["plugins"]
     }
     assert listed["vanishing"]["health"] == "broken"
-    assert "ended with exit code 7" in listed["vanishing"]["reason"]
+    assert "ended the process (exit code 7)" in listed["vanishing"]["reason"]
     assert listed["mine"]["health"] == "ok"  # what cannot be read isolates nothing, and stops nothing
 
 
-def test_what_works_in_this_process_only_is_not_isolated(site: Site) -> None:
-    site.install("group", "def palaver_commands(group): group.command('greet')(lambda: None)")
-    done = site.palaver("plugins", "isolate", "group", "process")
-    assert (done.returncode, "adds command greet, which works in this process only" in done.stderr) == (2, True)
+def test_a_command_is_brought_by_whoever_runs_it_and_has_no_other_environment(site: Site) -> None:
+    trace = site.home.parent / "trace"
+    source = "import os\nopen({!r}, 'a').write(f'{{os.getpid()}} ')\ndef palaver_commands(group):\n"
+    source += "    @group.command('greet')\n    def greet():\n        'Say hello.'\n        print('hello', os.getpid())"
+    site.install("group", source.format(str(trace)))
+    assert "Say hello." in site.out("--help")
+    before = trace.read_text("utf-8")
+    site.out("summarize", "-m", "lead-3", "One.")
+    assert trace.read_text("utf-8") == before  # what asks for something else imports nothing of it
+    assert site.out("greet").split()[1] == trace.read_text("utf-8").split()[-1]
+    done = site.palaver("plugins", "isolate", "group", "venv")
+    assert (done.returncode, "adds command greet, which cannot be used from an environment" in done.stderr) == (2, True)
+    assert "fix: palaver plugins isolate group process" in done.stderr
     assert site.palaver("plugins", "isolate", "summarize", "process").returncode == 2
     assert site.palaver("plugins", "isolate", "mine", "moon").returncode == 2

@@ -100,7 +100,7 @@ def test_what_cannot_be_used_of_it_is_told_one_by_one(site: Site) -> None:
 def test_a_data_set_that_raises_is_named_and_its_own_sentences_are_told(site: Site) -> None:
     done = site.palaver("eval", "summarize", "tiny-raising", "-m", "lead-3")
     assert done.returncode == 1
-    assert "The data set 'tiny-raising' broke: KeyError: 'no such column'" in done.stderr
+    assert "The data set 'tiny-raising' broke: KeyError: 'no such column' (fixture_tiny.py line 14)" in done.stderr
     assert "The server is away." in site.palaver("eval", "summarize", "tiny-offline", "-m", "lead-3").stderr
 
 

@@ -68,7 +68,7 @@ def test_dependencies_that_conflict_coexist(shelf: Shelf) -> None:
     assert said(shelf, "left", "-m", "left-model", "hello") == "1.0: 1.0 hello\n"
     assert said(shelf, "right", "-m", "right-model", "hello") == "2.0: 2.0 hello\n"
     listed = {one["name"]: one["isolation"] for one in json.loads(said(shelf, "plugins", "list", "--json"))["plugins"]}
-    assert (listed["left"], listed["right"]) == ("inproc", "venv")
+    assert (listed["left"], listed["right"]) == ("process", "venv")
 
 
 def test_it_is_updated_and_removed_there(shelf: Shelf) -> None:

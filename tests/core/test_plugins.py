@@ -93,7 +93,7 @@ def test_a_plugin_for_another_contract_is_refused_before_a_line_of_it_runs(
     modules: Path, said: str, reason: str
 ) -> None:
     name = f"api_{abs(hash(said))}"
-    plugins = Plugins([plugin(modules, name, f"print()\n{said}\n{GOOD}")])
+    plugins = Plugins([plugin(modules, name, f"print()\n{said}\n{GOOD}")], is_apart=False)
     plugins.load()
     (one,) = plugins
     assert re.search(reason, one.reason)

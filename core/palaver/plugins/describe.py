@@ -12,8 +12,8 @@ _OURS = str(Path(__file__).parent)
 
 def describe(error: BaseException) -> str:
     """An exception's name, what it says, and where in the plugin it was raised."""
-    if type(error).__name__ == "Raised" and type(error).__module__ == "palaver.plugins.remote":
-        return str(error)  # described where it was raised
+    if getattr(error, "is_described", False):
+        return str(error)  # where it was raised
     frames = traceback.extract_tb(error.__traceback__)
     outside = [one for one in frames if not one.filename.startswith(("<frozen", _OURS))]
     where = f" ({Path(outside[-1].filename).name} line {outside[-1].lineno})" if outside else ""

@@ -21,6 +21,7 @@ from palaver.errors import BadInput, PalaverError
 from palaver.example import Example
 from palaver.interchange import Importer as FileImporter
 from palaver.model import ModelInfo
+from palaver.named import flaw
 from palaver.plugins.describe import describe
 from palaver.plugins.found import Found
 from palaver.plugins.loader import Importer, Plugin
@@ -110,7 +111,7 @@ class Guest:
         if first == 0 or name not in self._open:
             # After a death in the middle the process is a new one: what was given before is passed over.
             self._open[name] = itertools.islice(self.things["palaver_datasets"][name].examples(), first, None)
-        return list(itertools.islice(self._open[name], count))
+        return [{"flaw": flaw(one)} if flaw(one) else one for one in itertools.islice(self._open[name], count)]
 
     def models(self, name: str, frame: Mapping[str, Any]) -> object:
         """The named models as they are now: one that was downloaded meanwhile has a path."""

@@ -118,11 +118,9 @@ class Plugins:
     """The plugins of this process: found at once, imported by `load`, each failure kept with its culprit."""
 
     def __init__(self, found: Sequence[Found] | None = None, *, off: Iterable[str] = (), is_apart: bool = True) -> None:
-        """`is_apart=False` brings all into this process, which is one that may be ended, such as a test's."""
+        """`is_apart=False` is for a process that may be ended, as a test's: all are brought into it, and these only."""
         self._importer = Importer()
         self._is_apart = is_apart
-        self._is_whole = found is None
-        """Single files come and go here as they do in their folders."""
         self._off = tuple(off)
         self._plugins = {one.found.name: one for one in _states(found, self._off)}
         self._stamps = {one.found.name: stamp(one.found) for one in self if one.found.distribution == SINGLE}
@@ -182,7 +180,7 @@ class Plugins:
 
         The changed ones are imported anew by the next `load`.
         """
-        if not self._is_whole:
+        if not self._is_apart:
             return False
         now = {one.name: one for one in single_files()}
         before = {name: one for name, one in self._plugins.items() if one.found.distribution == SINGLE}

@@ -32,6 +32,8 @@ _POLL = 0.05
 class Raised(Exception):
     """What the plugin raised in its process, in words."""
 
+    is_described = True
+
 
 class Process:
     """The process of one plugin, started at the first call and again after its end.

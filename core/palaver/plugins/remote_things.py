@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from palaver import frames
 from palaver.errors import PluginFailed
@@ -15,6 +15,7 @@ from palaver.example import Example
 from palaver.interchange import ImportedTurn
 from palaver.lines import BadRecord
 from palaver.metric import Score
+from palaver.named import Flawed
 from palaver.plugins.provides import provided
 from palaver.plugins.remote import Process
 from palaver.plugins.told import CommandTold, DatasetTold, MetricTold, PartTold
@@ -56,10 +57,11 @@ class RemoteDataset:
         self.name, self.summary, self.tasks = told.name, told.summary, told.tasks
 
     def examples(self) -> Iterator[Example]:
-        """See `NamedDataset`."""
+        """See `NamedDataset`; what is no example is told of in its place."""
         for first in itertools.count(0, AT_ONCE):
             some = self._process.call("examples", self.name, first=first, count=AT_ONCE)
-            yield from (frames.decode(Example, one) for one in some)
+            for one in some:
+                yield cast(Example, Flawed(one["flaw"])) if "flaw" in one else frames.decode(Example, one)
             if len(some) < AT_ONCE:
                 return
 

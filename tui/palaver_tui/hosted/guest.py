@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, ClassVar
 from textual.app import App
 from textual.binding import Binding
 from textual.drivers.headless_driver import HeadlessDriver
-from textual.events import Resize
+from textual.events import Resize, ScreenResume, ScreenSuspend
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
@@ -103,6 +103,8 @@ class ScreenApp(App[None]):
             driver._size = size
             self._sent = []
             self.post_message(Resize(size, size))
+        elif kind in ("shown", "hidden") and self._shown is not None:
+            self.screen.post_message(ScreenResume() if kind == "shown" else ScreenSuspend())
         elif kind == "theme":
             self.theme = str(frame["name"])
         elif kind == "typed" and driver is not None and (event := typed.made(frame)) is not None:

@@ -71,6 +71,11 @@ class Link:
         )  # fmt: skip
 
     @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
     def is_stuck(self) -> bool:
         """No sign of life for some time, or none yet."""
         return not self._has_beaten or time.monotonic() - self._heard > STUCK_SECONDS

@@ -143,8 +143,16 @@ class HostedScreen(Screen[None]):
         if self.link is not None:
             self.link.send(kind, **values)
 
-    @on(Drawn.Changed)
     @on(events.ScreenResume)
+    def _come(self) -> None:
+        self._send("shown")
+        self._take()
+
+    @on(events.ScreenSuspend)
+    def _leave(self) -> None:
+        self._send("hidden")
+
+    @on(Drawn.Changed)
     def _take(self) -> None:
         """What has come; more rows are asked for while they are seen."""
         if self.link is None or self._is_over:
