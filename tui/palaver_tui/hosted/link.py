@@ -131,7 +131,7 @@ class Link:
             return
         with self._lock:
             if kind == "picture" and isinstance(rows := frame.get("rows"), dict):
-                self._rows.update({int(at): row for at, row in rows.items() if str(at).isdecimal()})
+                self._rows |= {int(at): row for at, row in rows.items() if str(at).isdecimal()}
                 self.is_ready = True
             elif kind == "broke":
                 self._broke = str(frame.get("reason")) or "it broke"

@@ -69,7 +69,7 @@ class Drawn(Widget, can_focus=True):
 
     def draw(self, rows: dict[int, Strip]) -> None:
         """Show these rows."""
-        self.rows.update(rows)
+        self.rows |= rows
         self.refresh(*(Region(0, at, self.size.width, 1) for at in rows))
 
 
