@@ -9,6 +9,7 @@ Letters: B texts, K beams of each, V vocabulary, N steps so far.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,37 +19,12 @@ import torch
 from palaver import FinishReason, GenerationConfig
 from palaver_torch.device import Place
 from palaver_torch.sampling import choose, uniforms
+from palaver_torch.search import Search, constrain, likeliest
 from palaver_torch.tree import BeamAttention, BeamCache
 
 _NEVER = -1e9
-_BLOCK = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """How a model wants its texts to be searched, from its generation config."""
-
-    start: int
-    """The token that decoding begins with."""
-    ends: tuple[int, ...]
-    beams: int = 1
-    length_penalty: float = 1.0
-    """Scores are divided by length to this power: above 1 favours long texts."""
-    early_stopping: bool | str = False
-    """True: enough finished texts are enough. False: until none can get better, by a rule of thumb. "never": surely."""
-    suppressed: tuple[int, ...] = ()
-    """Tokens that are never written."""
-    forced_first: int | None = None
-    """The first token, such as the language of NLLB."""
-    forced_last: int | None = None
-    """The token at the limit."""
-    least: int = 0
-    """Tokens before an end is allowed."""
-    no_repeat: int = 0
-    """No sequence of this many tokens twice."""
-    repetition_penalty: float = 1.0
-    renormalize: bool = False
-    """What is impossible leaves its probability to the other tokens."""
+_AT_ONCE = 2**19
+"""Logits that are looked at together: they fit the processor's cache, and are read four times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,28 +115,26 @@ class Group:
             yield from outputs
 
     def _logits(self) -> torch.Tensor:
-        """Logits (B*K, V) in float32 for the next token."""
+        """Logits (B*K, V) for the next token."""
         self._attention.cache = self._cache
         last = self._written[:, :, -1].reshape(-1)
-        return self._passes.decode(last, self._encoded, self._mask, self._cache).float()
-
-    def _constrained(self, scores: torch.Tensor) -> torch.Tensor:
-        """Scores (B*K, V) with what the model wants to be impossible impossible."""
-        return _constrain(scores, self._written.flatten(0, 1), self._search, self._limit)
+        return self._passes.decode(last, self._encoded, self._mask, self._cache)
 
     def _log_likeliest(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Log probabilities and tokens (B*K, width) of the best continuations of each beam."""
-        logits = self._logits()
-        if self._search.renormalize and self._search.repetition_penalty == 1.0:
-            logits = self._constrained(logits)  # the sum is needed once and never written out
-            values, tokens = _likeliest(logits, width)
-            return values - logits.logsumexp(dim=-1, keepdim=True), tokens
-        scores = self._constrained(torch.log_softmax(logits, dim=-1))
-        return _likeliest(torch.log_softmax(scores, dim=-1) if self._search.renormalize else scores, width)
+        logits, written = self._logits(), self._written.flatten(0, 1)
+        rows = logits.shape[0]
+        some = max(1, _AT_ONCE // logits.shape[1]) if self._device.type == "cpu" else rows
+        found = [
+            likeliest(logits[at : at + some].float(), written[at : at + some], self._search, self._limit, width)
+            for at in range(0, rows, some)
+        ]
+        values, tokens = zip(*found, strict=True)
+        return torch.cat(values), torch.cat(tokens)
 
     def _single_step(self) -> list[Output]:
         """One token for each text, greedy or sampled."""
-        logits = self._constrained(self._logits())
+        logits = constrain(self._logits().float(), self._written.flatten(0, 1), self._search, self._limit)
         count, steps = len(self._sources), self._written.shape[2]  # the start token stands for the coming one
         random = self._random[:, steps - 1] if self._random is not None else None
         tokens, sound = choose(logits, self._config, random)
@@ -245,9 +219,13 @@ class Group:
     def _keep(self, kept: list[int]) -> None:
         if len(kept) == len(self._sources):
             return
+        # The last ones move into the gaps: a key that stays in its place is not copied.
+        ahead = set(kept[: bisect_left(kept, len(kept))])
+        behind = iter(kept[len(ahead) :])
+        kept = [at if at in ahead else next(behind) for at in range(len(kept))]
         self._sources = [self._sources[at] for at in kept]
+        self._cache.keep(kept)
         texts = torch.tensor(kept, dtype=torch.long, device=self._device)
-        self._cache.keep(texts)
         self._encoded = self._encoded[texts]
         self._mask = self._mask[texts] if self._mask is not None else None
         self._random = self._random[texts] if self._random is not None else None
@@ -258,52 +236,6 @@ class Group:
 def _of(texts: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
     """Of texts (B, K, N) those named by (B, J), as (B, J, N)."""
     return texts.gather(1, which[:, :, None].expand(-1, -1, texts.shape[2]))
-
-
-def _likeliest(logits: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """`topk` of (R, V): the best `count` lie in the `count` blocks with the best maxima, a twentieth of the work."""
-    rows, vocabulary = logits.shape
-    whole = vocabulary // _BLOCK * _BLOCK
-    if whole // _BLOCK <= 2 * count:
-        return logits.topk(min(count, vocabulary), dim=-1)
-    blocks = logits[:, :whole].view(rows, -1, _BLOCK)
-    best = blocks.amax(dim=-1).topk(count, dim=-1).indices  # (R, count)
-    inside = blocks.gather(1, best[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
-    tokens = (best[:, :, None] * _BLOCK + torch.arange(_BLOCK, device=logits.device)).flatten(1)
-    rest = torch.arange(whole, vocabulary, device=logits.device).expand(rows, -1)
-    values, chosen = torch.cat([inside, logits[:, whole:]], dim=1).topk(count, dim=-1)
-    return values, torch.cat([tokens, rest], dim=1).gather(1, chosen)
-
-
-def _constrain(logits: torch.Tensor, written: torch.Tensor, search: Search, limit: int) -> torch.Tensor:
-    """Logits (R, V) without the tokens that may not follow `written` (R, N)."""
-    steps = written.shape[1] - 1
-    if search.suppressed:
-        logits[:, list(search.suppressed)] = float("-inf")
-    if search.repetition_penalty != 1.0:  # Keskar et al. 2019
-        seen = logits.gather(1, written)
-        seen = torch.where(seen < 0, seen * search.repetition_penalty, seen / search.repetition_penalty)
-        logits = logits.scatter(1, written, seen)
-    if search.no_repeat:
-        _forbid_repeats(logits, written, search.no_repeat)
-    if steps < search.least:
-        logits[:, list(search.ends)] = float("-inf")
-    forced = search.forced_first if steps == 0 else None
-    forced = search.forced_last if steps == limit - 1 and search.forced_last is not None else forced
-    if forced is not None:
-        logits = torch.full_like(logits, float("-inf"))
-        logits[:, forced] = 0
-    return logits
-
-
-def _forbid_repeats(logits: torch.Tensor, written: torch.Tensor, size: int) -> None:
-    if written.shape[1] < size:
-        return
-    grams = written.unfold(1, size, 1)  # (R, N-size+1, size)
-    ending = written[:, written.shape[1] - size + 1 :]
-    same = (grams[:, :, :-1] == ending[:, None]).all(dim=-1)
-    rows, at = same.nonzero(as_tuple=True)
-    logits[rows, grams[rows, at, -1]] = float("-inf")
 
 
 def groups_of(sources: Sequence[Source], *, rows: int, tokens: int) -> Iterator[list[Source]]:

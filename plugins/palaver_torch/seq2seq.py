@@ -12,9 +12,11 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from palaver import BadInput, Delta, FinishReason, GenerationConfig, ModelFailed, ModelInfo, Request
 from palaver.pieces import Pieces
-from palaver_torch.beams import Group, Output, Search, Source, groups_of
+from palaver_torch.beams import Group, Output, Source, groups_of
 from palaver_torch.chunks import Chunk, as_whole, by_lines, joined
 from palaver_torch.languages import fixed_pair, is_language_token, language_token, same_language
+from palaver_torch.layout import Vocabulary, lay_out
+from palaver_torch.search import Search
 from palaver_torch.slots import cache_keyword
 from palaver_torch.text import text_of
 from palaver_torch.tree import BeamAttention, BeamCache
@@ -22,9 +24,13 @@ from palaver_torch.tree import BeamAttention, BeamCache
 if TYPE_CHECKING:
     from palaver_torch.loader import Loaded
 
-_ROWS = {"cpu": 128, "mps": 128, "cuda": 2048}
+_ROWS = {"cpu": 512, "mps": 128, "cuda": 2048}
 """Beams of all texts together that one pass reads."""
-_SOURCE_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 65536}
+_SOURCE_TOKENS = {"cpu": 8192, "mps": 4096, "cuda": 65536}
+_PLAIN = frozenset(f"{one}ForConditionalGeneration" for one in ("Bart", "MBart", "M2M100", "Pegasus")) | {
+    "MarianMTModel"
+}
+"""Logits are a product with what the decoder gives, and a bias: transformers adds it in a pass over all logits."""
 _TRANSLATED_AT_ONCE = 128
 """Tokens. Translation models learn from sentences and drop some of longer texts."""
 
@@ -75,6 +81,7 @@ class Seq2SeqModel:
                 text, reason = self._text(output, config)
                 count = sum(token not in search.ends for token in output.tokens)
                 yield from answer.note(at, text, reason, count)
+        self._passes.release()
 
     def close(self) -> None:
         self._passes = None
@@ -158,6 +165,10 @@ class _Passes:
     def __init__(self, network: Any) -> None:
         self._network = network
         self._cache = cache_keyword(network.forward)
+        self._is_plain = type(network).__name__ in _PLAIN
+        bias = getattr(network, "final_logits_bias", None) if self._is_plain else None  # (1, V)
+        self._head = network.lm_head = Vocabulary(network.lm_head.weight, bias[0] if bias is not None else None)
+        lay_out(network)
 
     def encode(self, tokens: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         found: torch.Tensor = self._network.get_encoder()(input_ids=tokens, attention_mask=mask).last_hidden_state
@@ -166,6 +177,15 @@ class _Passes:
     def decode(
         self, tokens: torch.Tensor, encoded: torch.Tensor, mask: torch.Tensor | None, cache: BeamCache
     ) -> torch.Tensor:
+        if self._is_plain:
+            found = self._network.get_decoder()(
+                input_ids=tokens[:, None],
+                encoder_hidden_states=encoded,
+                encoder_attention_mask=mask,
+                use_cache=True,
+                **{self._cache: cache},
+            )
+            return cast(torch.Tensor, self._head(found.last_hidden_state[:, -1]))
         logits: torch.Tensor = self._network(
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
             attention_mask=mask,
@@ -174,6 +194,10 @@ class _Passes:
             **{self._cache: cache},
         ).logits
         return logits[:, -1]
+
+    def release(self) -> None:
+        """Give the memory back that only a search needs."""
+        self._head.release()
 
 
 class _Answer:

@@ -8,6 +8,7 @@ Letters: B texts, K beams of each, H heads, T steps so far, S positions of the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -84,13 +85,26 @@ class BeamCache(EncoderDecoderCache):
         chosen = self.visible.gather(1, parents[:, :, None].expand(-1, -1, self.visible.shape[2]))
         self.visible = torch.cat([chosen, self._eye.expand(texts, beams, beams)], dim=2)
 
-    def keep(self, texts: torch.Tensor) -> None:
-        """Go on with these texts only."""
-        self.visible = self.visible[texts]
-        self.own.keys = [one[texts] for one in self.own.keys]
-        self.own.values = [one[texts] for one in self.own.values]
-        for layer in self.source.kept:
-            layer.keys, layer.values = layer.keys[texts], layer.values[texts]
+    def keep(self, texts: Sequence[int]) -> None:
+        """Go on with these texts only, in this order: most of them stay where they are, and cost nothing."""
+        moved = [(to, at) for to, at in enumerate(texts) if to != at]
+        index = torch.tensor(texts, dtype=torch.long, device=self.visible.device)
+        self.visible = self.visible[index]
+        stores = [(store, self.own.time * self.own.beams) for store in (self.own.keys, self.own.values)]
+        for store, used in stores:
+            for layer, one in enumerate(store):
+                store[layer] = _kept(one, moved, len(texts), used)
+        for source in self.source.kept:
+            source.keys, source.values = (
+                _kept(one, moved, len(texts), one.shape[2]) for one in (source.keys, source.values)
+            )
+
+
+def _kept(store: torch.Tensor, moved: Sequence[tuple[int, int]], count: int, used: int) -> torch.Tensor:
+    """The first `count` texts of (B, H, C, D) after moves within; columns from `used` on hold nothing."""
+    for to, at in moved:
+        store[to, :, :used] = store[at, :, :used]
+    return store[:count]
 
 
 class BeamAttention:

@@ -34,7 +34,7 @@ from palaver_llamacpp.backend import LlamaCpp
 from palaver_torch.backend import Torch
 from palaver_torch.device import choose_place
 
-BATCHES = (32, 64)
+BATCHES = (32, 64, 128)
 clock = time.perf_counter if torch.cuda.is_available() else time.process_time
 CONFIG = GenerationConfig(max_new_tokens=128)
 
