@@ -65,11 +65,9 @@ class Vocabulary(torch.nn.Module):
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
         super().__init__()
         self._size = weight.shape[0]
-        parts = weight.split(_COLUMNS if can_lay_out(weight) else self._size)
-        biases = (
-            bias.split(_COLUMNS if can_lay_out(weight) else self._size) if bias is not None else [None] * len(parts)
-        )
-        self._parts = [LaidOut(one, its) for one, its in zip(parts, biases, strict=True)]
+        columns = _COLUMNS if can_lay_out(weight) else self._size
+        parts = [slice(at, at + columns) for at in range(0, self._size, columns)]
+        self._parts = [LaidOut(weight[part], bias[part] if bias is not None else None) for part in parts]
         self._room = weight.new_empty(0, self._size)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
