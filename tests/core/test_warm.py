@@ -162,3 +162,7 @@ def test_a_command_leaves_an_engine_behind_unless_it_is_told_not_to(
     capsys.readouterr()
     assert cli.main(["models", "unload", "smollm2"]) == 0
     assert "smollm2 is unloaded." in capsys.readouterr().err
+    assert cli.main(["models", "load", "smollm2"]) == 0
+    assert "smollm2 is loaded (cpu Q4_1)." in capsys.readouterr().err
+    assert cli.main(["models", "rm", "smollm2"]) == 0
+    assert engine_status() == []  # what is removed is not kept in memory either

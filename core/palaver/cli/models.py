@@ -285,7 +285,9 @@ class PullLine:
 def remove(program: Program, name: str) -> None:
     """Remove the downloaded files of a model."""
     from palaver.stock import remove_files
+    from palaver.warm import unload_from_engine
 
     info = program.registry.info(name)
     size = remove_files(info)
+    unload_from_engine(info.ref)
     program.output.talk(f"{info.name} is removed, {format_size(size)} are free again.")
