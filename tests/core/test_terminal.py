@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from palaver.cli.output import PIPE_WIDTH, table
 from palaver.terminal import cells, clip, safe_line, safe_text
 
 HOSTILE = [
@@ -68,3 +69,12 @@ def test_width_is_counted_in_cells() -> None:
     assert clip("abc", 3) == "abc"
     assert clip("abcd", 3) == "ab…"
     assert clip("abcd", 0) == ""
+
+
+def test_a_table_cuts_names_before_numbers() -> None:
+    rows = [("a-model-with-a-very-long-name@bfloat16", "36.8 [34.7, 39.1]", "a-model-with-a-very-long-name@bfloat16")]
+    lines = table(("model", "score, 95 %", "better"), rows, whole={1}).splitlines()
+    assert all(cells(line) <= PIPE_WIDTH for line in lines)
+    assert "  36.8 [34.7, 39.1]  " in lines[1]
+    many = [("x" * 60, "36.8 [34.7, 39.1]", "36.8 [34.7, 39.1]", "36.8 [34.7, 39.1]", "36.8 [34.7, 39.1]")]
+    assert table(("a", "b", "c", "d", "e"), many, whole=range(1, 5)).count("36.8 [34.7, 39.1]") == 4

@@ -130,7 +130,7 @@ def text_of(found: Comparison) -> str:
         ]
         if rows:
             head = ("metric", first, second, "difference, 95 %", "p", "win tie lose", "better")
-            lines += ["", table(head, rows)]
+            lines += ["", table(head, rows, whole=range(1, 6))]
     lines += ["", *(note for metric in found.metrics for note in _notes(metric))]
     lines += [f"warning: {one}" for one in found.warnings]
     settings = found.settings

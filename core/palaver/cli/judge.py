@@ -63,7 +63,11 @@ def told(found: Judgement) -> str:
         for one in found.pairs
     ]
     head = ("judged", "against", "win tie lose", "preference, 95 %", "p", "better")
-    lines = [table(head, rows), *(_order(one) for one in found.pairs), *(f"warning: {one}" for one in found.warnings)]
+    lines = [
+        table(head, rows, whole=range(2, 5)),
+        *(_order(one) for one in found.pairs),
+        *(f"warning: {one}" for one in found.warnings),
+    ]
     where = f" (run {found.run_id})" if found.run_id else ""
     lines.append(f"{found.asked:,} verdicts asked{where}, {found.cached:,} from history; {found.signature}")
     return "\n".join(lines)

@@ -168,11 +168,17 @@ def report(error: PalaverError, *, as_json: bool) -> None:
         write(sys.stderr, f"fix: {safe_text(error.fix)}\n")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> str:
-    """Rows under their headings, aligned by terminal cells; cut where a row would not fit the line."""
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = (), whole: Collection[int] = ()
+) -> str:
+    """Rows under their headings, aligned by terminal cells; cut where a row would not fit the line.
+
+    What stands in the columns `whole` is never cut: half a number would be another one.
+    """
     safe = [[safe_line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(cells(row[index]) for row in safe) for index in range(len(head))]
-    _narrow(widths, width())
+    least = [max((cells(row[at]) for row in safe[1:]), default=0) if at in whole else 4 for at in range(len(head))]
+    _narrow(widths, least, width())
     lines = []
     for row in safe:
         fitted = [
@@ -182,12 +188,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collecti
     return "\n".join(lines)
 
 
-def _narrow(widths: list[int], total: int) -> None:
-    """Cut the last column, which is prose, down to a few words, then whichever is widest."""
+def _narrow(widths: list[int], least: Sequence[int], total: int) -> None:
+    """Cut the last column, which is prose, down to a few words, then whichever is widest and may be cut."""
     over = sum(widths) + 2 * (len(widths) - 1) - total
-    while over > 0 and max(widths) > 4:
-        widest = -1 if widths[-1] > _PROSE else widths.index(max(widths))
-        widths[widest] -= 1
+    while over > 0 and (free := [at for at in range(len(widths)) if widths[at] > least[at]]):
+        is_prose = free[-1] == len(widths) - 1 and widths[-1] > _PROSE
+        widths[-1 if is_prose else max(free, key=widths.__getitem__)] -= 1
         over -= 1
 
 

@@ -25,7 +25,9 @@ def score_table(reports: Sequence[Report]) -> str:
         for one in reports
         for score in one.scores
     ]
-    lines = [table(("run", "model", "metric", "score and 95 %", "n"), rows, right={0, 4})] if rows else []
+    lines = (
+        [table(("run", "model", "metric", "score and 95 %", "n"), rows, right={0, 4}, whole={0, 3, 4})] if rows else []
+    )
     return "\n".join([*lines, *signatures([score for one in reports for score in one.scores]), *map(ending, reports)])
 
 

@@ -55,7 +55,9 @@ def command(program: Program, words: tuple[str, ...], metrics: tuple[str, ...], 
     rows = [(one.score.title, shown(one), str(one.score.n)) for one in found]
     if rows:
         program.output.show(
-            table(("metric", "score and 95 %", "n"), rows, right={2}) + "\n" + "\n".join(signatures(found))
+            table(("metric", "score and 95 %", "n"), rows, right={2}, whole={1, 2})
+            + "\n"
+            + "\n".join(signatures(found))
         )
     program.output.talk(f"{count:,} turns scored")
 
