@@ -128,6 +128,21 @@ def test_a_broken_plugin_takes_nothing_down_and_is_listed_with_its_reason(site: 
     done = site.palaver("doctor", "--check")
     assert done.returncode == 1
     assert f"palaver plugins remove {kind}" in done.stdout
+    check_what_tests_it(site, kind, source)
+
+
+def check_what_tests_it(site: Site, kind: str, source: str) -> None:
+    """`plugins check` and `plugins dev` say what is wrong with it, and end."""
+    done = site.palaver("plugins", "check", kind, "--no-packaging", "--json")
+    assert done.returncode == 1, done.stderr
+    failed = [one for one in json.loads(done.stdout)["plugins"][0]["checks"] if one["status"] == "failed"]
+    assert failed
+    assert all(one["message"] for one in failed)
+    work = site.home.parent / "work"
+    work.mkdir()
+    (work / f"dev_{kind}.py").write_text(source, "utf-8")
+    done = site.palaver("plugins", "dev", "--once", str(work))
+    assert (done.returncode, f"dev_{kind}: broken: " in done.stdout) == (1, True), done.stdout + done.stderr
 
 
 @pytest.mark.fault

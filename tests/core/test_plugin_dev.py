@@ -12,8 +12,9 @@ import pytest
 from tests.core.installed import Site
 
 from palaver.paths import config_file
-from palaver.plugins import Plugins, find
+from palaver.plugins import Found, Plugins, find
 from palaver.registry import Registry
+from palaver.testing.scripted import Scripted, ScriptedRegistry
 
 TASK = '''
 from palaver import task
@@ -77,6 +78,18 @@ def test_an_open_session_has_what_was_just_saved(folder: Path, monkeypatch: pyte
     assert registry.task("loud").summary() == "Say it again."
     (folder / "loud_one.py").unlink()
     assert set(registry.tasks()) == {"chat", "summarize"}
+
+
+def test_a_file_that_is_checked_stays_while_its_check_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palaver.registry.LOOK_SECONDS", 0)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    save(tmp_path / "loud_two.py", TASK.format(name="loud", words=3, how="loud"))  # in a folder that nobody watches
+    found = Found("loud_two", "loud_two", "single file", "0", place=str(tmp_path))
+    registry = ScriptedRegistry(Scripted("x"), [found])
+    for _ in range(2):
+        assert "loud" in registry.tasks()
 
 
 @pytest.fixture

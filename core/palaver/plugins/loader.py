@@ -214,7 +214,7 @@ class Plugins:
 
         Three in a row set it aside from the next start on. What came with Palaver is never set aside.
         """
-        if getattr(error, "code", "") in ("plugin_died", "plugin_slow", "plugin_aside", "stopped"):
+        if getattr(error, "code", "") in ("plugin_died", "plugin_slow", "plugin_late", "plugin_aside", "stopped"):
             return  # its process has counted that, or the user did not wait
         if (plugin := self._owner(culprit)) is not None:
             add_failure(plugin.found.name, _label(culprit), describe(error))

@@ -35,7 +35,7 @@ def probe(plugins: Sequence[Found]) -> dict[str, Known]:
         before = len(waiting)
         current = ""
         try:
-            for line in reports(__name__, [asdict(one) for one in waiting.values()], seconds=_seconds()):
+            for line in reports(__name__, [asdict(one) for one in waiting.values()], seconds=import_seconds()):
                 current = str(line["name"])
                 if "adds" in line:
                     learnt[current] = _known(waiting.pop(current), line)
@@ -62,7 +62,8 @@ def _known(found: Found, line: dict[str, object]) -> Known:
     )
 
 
-def _seconds() -> float:
+def import_seconds() -> float:
+    """How long the import of one plugin may take."""
     try:
         return float(os.environ.get("PALAVER_PLUGIN_SECONDS") or SECONDS)
     except ValueError:

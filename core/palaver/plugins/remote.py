@@ -49,6 +49,8 @@ class Process:
         self._heard: queue.SimpleQueue[frames.Frame] = queue.SimpleQueue()
         self._ends = 0
         """How often it died or was ended since a call last succeeded."""
+        self._is_late = False
+        """What must be quick was not: nobody who types waits for it a second time."""
 
     @property
     def pid(self) -> int | None:
@@ -71,7 +73,10 @@ class Process:
             Raised: the plugin raised. PalaverError: it raised one, its process died, it took too long, or the user
                 did not want to wait.
         """
+        is_quick = seconds is not None
         seconds = self.isolation.seconds if seconds is None else min(seconds, self.isolation.seconds)
+        if is_quick and self._is_late:
+            raise PluginFailed(f"The plugin {self.found.name} was too slow before.", code="plugin_late")
         if self._ends >= ENOUGH:
             raise PluginFailed(
                 f"The plugin {self.found.name} ended its process {ENOUGH} times in a row and is set aside.",
@@ -87,6 +92,7 @@ class Process:
         except PluginFailed as failed:
             if failed.code in ("plugin_died", "plugin_slow"):
                 self._ends += 1
+                self._is_late = self._is_late or (is_quick and failed.code == "plugin_slow")
                 add_failure(self.found.name, f"{do} {name}", failed.message)
             raise
         finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from palaver.plugins import Found
+from palaver.plugins.probe import import_seconds
 from palaver.plugins.watched import Ended, reports
 from palaver.testing.check import Check, Status, claim
 
@@ -22,6 +23,8 @@ HEAVY = frozenset({"torch", "tensorflow", "jax", "transformers", "numpy", "panda
 """Imported by the function that needs them, not by the module."""
 PATIENCE = 60.0
 """Seconds for one check."""
+MARGIN = 5.0
+"""Seconds for what is imported before a plugin is."""
 
 Say = Callable[[dict[str, object]], None]
 
@@ -29,8 +32,10 @@ Say = Callable[[dict[str, object]], None]
 def check_plugin(found: Found, *, project: Path | None = None) -> Iterator[Check]:
     """What each check of the contract says of an installed plugin, or of the one in a project's folder."""
     given = {"found": asdict(found), "path": str(source_folder(project, found)) if project else found.place}
-    yield from _watched("import", {**given, "part": "import"})
-    yield from _watched("contract", {**given, "part": "contract"})
+    imported = list(_watched("import", {**given, "part": "import"}, seconds=MARGIN + import_seconds()))
+    yield from imported
+    if imported[0].status == "passed" or imported[0].subject != "import":  # else it ended or hung its process
+        yield from _watched("contract", {**given, "part": "contract"}, seconds=PATIENCE)
 
 
 def source_folder(project: Path, found: Found) -> Path:
@@ -39,10 +44,10 @@ def source_folder(project: Path, found: Found) -> Path:
     return next((one for one in (project / "src", project) if list(one.glob(f"{top}*"))), project)
 
 
-def _watched(part: str, given: dict[str, object]) -> Iterator[Check]:
+def _watched(part: str, given: dict[str, object], *, seconds: float) -> Iterator[Check]:
     current = part
     try:
-        for line in reports(__name__, given, seconds=PATIENCE):
+        for line in reports(__name__, given, seconds=seconds):
             if "begin" in line:
                 current = str(line["begin"])
             else:

@@ -114,7 +114,7 @@ class Link:
         patience = still_seconds() if self._has_beaten else max(START_SECONDS, still_seconds())
         if self._silent_looks * LOOK_SECONDS < patience:
             return None
-        return f"it did not answer for {patience:g} seconds"
+        return f"it did not answer for {patience:g} s"
 
     def close(self) -> None:
         """End the process; nobody waits for it."""

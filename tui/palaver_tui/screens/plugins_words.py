@@ -100,7 +100,7 @@ def about(plugin: Plugin, checks: str) -> Sheet:
     found = plugin.found
     whence = "came with Palaver" if found.is_built_in else f"from the package {found.distribution}"
     kept = isolation_of(found).level
-    apart = "" if kept == "inproc" else f" · in a {'process' if kept == 'process' else kept} of its own"
+    apart = f" · in a {kept} of its own" if kept != "inproc" else "" if found.is_built_in else " · in Palaver's process"
     return Sheet(
         found.name,
         f"{found.version} · {whence} · module {found.module}{apart}",
