@@ -23,7 +23,7 @@ HEAVY = frozenset({"torch", "tensorflow", "jax", "transformers", "numpy", "panda
 """Imported by the function that needs them, not by the module."""
 PATIENCE = 60.0
 """Seconds for one check."""
-MARGIN = 5.0
+MARGIN = 2.0
 """Seconds for what is imported before a plugin is."""
 
 Say = Callable[[dict[str, object]], None]
