@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from palaver.errors import PalaverError, PluginFailed, UsageError, in_words
+from palaver.errors import ContextExceeded, PalaverError, PluginFailed, UsageError, in_words
 from palaver.job import Asked, Executor, ExecutorKind, Job, Prediction
 from palaver.model import FinishReason, Generation, GenerationConfig, Model, ModelInfo, Request
 
@@ -36,6 +36,9 @@ DEATHS = 2
 """Worker deaths after which a request is no longer tried."""
 
 MOST_PROCESSES = 64
+
+_KEPT = 64
+"""Tokens of its window that an engine may keep for itself: a prompt that leaves no more is too long."""
 
 _DEADLY = ("model_died", "model_silent", "engine_gone")
 """Codes of the errors that a worker leaves when it ends in the middle."""
@@ -82,7 +85,7 @@ def answer_batch(
                 index = tried[place]
                 open_.remove(index)
                 if found.finish_reason != "cancelled":
-                    yield Prediction(batch[index].key, found, "model_failed" if found.error else "")
+                    yield Prediction(batch[index].key, found, _code(found, model.info.context))
         except PalaverError as failed:
             error = failed
         except Exception as bug:  # a model plugin may raise anything at all
@@ -95,6 +98,14 @@ def answer_batch(
         if error is not None and left:
             yield from _blame(left, error, deaths, open_, batch, together)
         together = False
+
+
+def _code(found: Generation, context: int | None) -> str:
+    """What kind of error it is: the last piece of an answer has a sentence, and no code."""
+    if not found.error:
+        return ""
+    is_long = context is not None and (found.prompt_tokens or 0) >= context - _KEPT
+    return ContextExceeded.code if is_long else "model_failed"
 
 
 def _blame(

@@ -33,14 +33,6 @@ def by_lines(text: str, fits: Callable[[str], bool]) -> list[Chunk]:
     return chunks
 
 
-def as_whole(text: str, fits: Callable[[str], bool]) -> list[Chunk]:
-    """The whole text as one chunk if it fits, else as few chunks of whole sentences as will do."""
-    if not text.strip():
-        return []
-    pieces = [text] if fits(text) else _pieces(" ".join(text.split()), fits)
-    return [Chunk(" " if at else "", piece) for at, piece in enumerate(pieces)]
-
-
 def joined(chunks: Sequence[Chunk], outputs: Sequence[str]) -> str:
     """The outputs with what stood between their chunks."""
     return "".join(chunk.before + output for chunk, output in zip(chunks, outputs, strict=True))

@@ -70,7 +70,7 @@ def load(info: ModelInfo, folder: Path) -> Model:
         path=str(folder),
         tasks=info.tasks or made_for(checkpoint.config)[0],
         context=_context(network, tokenizer),
-        digest=digest,
+        digest=f"{digest} {place.dtype_name}",  # the same weights answer otherwise in other numbers
         device=str(place.device),
         dtype=place.dtype_name,
     )

@@ -10,10 +10,10 @@ import torch
 from transformers import AttentionInterface
 from transformers.modeling_outputs import BaseModelOutput
 
-from palaver import BadInput, Delta, FinishReason, GenerationConfig, ModelFailed, ModelInfo, Request
+from palaver import BadInput, ContextExceeded, Delta, FinishReason, GenerationConfig, ModelFailed, ModelInfo, Request
 from palaver.pieces import Pieces
 from palaver_torch.beams import Group, Output, Source, groups_of
-from palaver_torch.chunks import Chunk, as_whole, by_lines, joined
+from palaver_torch.chunks import Chunk, by_lines, joined
 from palaver_torch.languages import fixed_pair, is_language_token, language_token, same_language
 from palaver_torch.layout import Vocabulary, lay_out
 from palaver_torch.search import Search
@@ -62,12 +62,22 @@ class Seq2SeqModel:
         """See `Model.stream`. Each answer comes when it is whole: a beam search knows its words at the end."""
         if self._passes is None:
             raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
-        answers = [_Answer(index, self._chunks(request)) for index, request in enumerate(requests)]
+        answers: list[_Answer] = []
+        for index, request in enumerate(requests):
+            try:
+                answers.append(_Answer(index, self._chunks(request)))
+            except ContextExceeded as error:
+                if len(requests) == 1:
+                    raise
+                answers.append(_Answer(index, [], error.message))
         searches: dict[Search, list[tuple[_Answer, int]]] = {}
         for answer, request in zip(answers, requests, strict=True):
             for at in range(len(answer.chunks)):
                 searches.setdefault(self._search(request), []).append((answer, at))
-            if not answer.chunks:
+            if answer.refusal:
+                count = len(self._encode(request, _text_of(request)))
+                yield Delta(request=answer.index, finish_reason="error", error=answer.refusal, prompt_tokens=count)
+            elif not answer.chunks:
                 yield Delta(request=answer.index, finish_reason="stop", prompt_tokens=0, output_tokens=0)
         for search, wanted in searches.items():
             sources = [
@@ -109,10 +119,23 @@ class Seq2SeqModel:
         return text.strip(), "stop" if pieces.stopped else output.reason
 
     def _chunks(self, request: Request) -> list[Chunk]:
-        window = (self._info.context or 512) - 1
-        most = min(window, _TRANSLATED_AT_ONCE) if request.task == "translate" else window
-        cut = by_lines if request.task == "translate" else as_whole
-        return cut(_text_of(request), lambda text: len(self._encode(request, text)) <= most)
+        """Lines of what is translated; every other text as a whole: the caller cuts it, and says so.
+
+        Raises:
+            ContextExceeded: it is longer than the window.
+        """
+        text, window = _text_of(request), (self._info.context or 512) - 1
+        if request.task == "translate":
+            most = min(window, _TRANSLATED_AT_ONCE)
+            return by_lines(text, lambda text: len(self._encode(request, text)) <= most)
+        if not text.strip():
+            return []
+        if (count := len(self._encode(request, text))) > window:
+            raise ContextExceeded(
+                f"The input has {count:,} tokens; {self._info.name} reads at most {window:,}.",
+                fix="Shorten the input, or use a model with a longer context.",
+            )
+        return [Chunk("", text)]
 
     def _encode(self, request: Request, text: str) -> list[int]:
         """Tokens of a chunk, with what tells the model its task or its languages."""
@@ -203,8 +226,8 @@ class _Passes:
 class _Answer:
     """The chunks of one request on their way."""
 
-    def __init__(self, index: int, chunks: Sequence[Chunk]) -> None:
-        self.index, self.chunks = index, chunks
+    def __init__(self, index: int, chunks: Sequence[Chunk], refusal: str = "") -> None:
+        self.index, self.chunks, self.refusal = index, chunks, refusal
         self.prompt_tokens = 0
         self._output_tokens = 0
         self._texts: dict[int, str] = {}

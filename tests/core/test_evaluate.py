@@ -231,6 +231,20 @@ def test_an_input_longer_than_the_window_is_read_in_parts(store: Store) -> None:
     assert again.scripted.asked == []
 
 
+def test_one_of_a_batch_that_is_longer_than_the_window_is_read_in_parts(store: Store) -> None:
+    def narrow(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        tokens = len(request.example["text"]) // 4
+        if tokens > 2048:
+            yield Delta(finish_reason="error", error="The input is longer than the window.", prompt_tokens=tokens)
+        else:
+            yield Delta(request.example["text"][:20], finish_reason="stop")
+
+    data = Dataset("long", "long", (Example({"text": "A cat sat on a mat. " * 500}, ("A cat.",), "long"), EXAMPLES[0]))
+    assert Evaluation(registry(narrow), store, begin(store, plan(data)), data).run(threading.Event()).ended == {
+        "complete": 2
+    }
+
+
 def test_a_model_that_fails_on_everything_is_given_up(store: Store) -> None:
     def broken(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         raise ModelFailed("The server is gone.")

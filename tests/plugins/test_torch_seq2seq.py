@@ -13,9 +13,9 @@ transformers = pytest.importorskip("transformers")
 
 from tests.plugins import torch_models as tiny  # noqa: E402
 
-from palaver import BadInput, GenerationConfig, Model  # noqa: E402
+from palaver import BadInput, ContextExceeded, GenerationConfig, Model  # noqa: E402
 from palaver_torch.checkpoint import made_for  # noqa: E402
-from palaver_torch.chunks import as_whole, by_lines, joined  # noqa: E402
+from palaver_torch.chunks import by_lines, joined  # noqa: E402
 from palaver_torch.languages import fixed_pair, language_token  # noqa: E402
 
 TEXTS = ["the cat", "the dog ate the cat; the cat sat on", "ü 日本 the", "mat mat mat mat", "the dog"]
@@ -123,6 +123,17 @@ def test_a_text_longer_than_the_window_is_cut_into_lines_and_sentences_and_joine
     alone = tiny.texts(model, [tiny.given("translate", text="the cat.")], CONFIG)[0]
     assert text.startswith(alone + "\n\n")
     assert last[-1].prompt_tokens is not None and last[-1].prompt_tokens > 64
+
+
+def test_a_text_to_summarize_that_is_longer_than_the_window_is_refused_for_the_caller_to_cut(tmp_path: Path) -> None:
+    model = tiny.load(searching(tmp_path, "bart", num_beams=2)[0])
+    short, long = tiny.given("summarize", text="the cat"), tiny.given("summarize", text="the cat sat on the mat. " * 12)
+    with pytest.raises(ContextExceeded, match=r"reads at most 63"):
+        tiny.deltas(model, [long], CONFIG)
+    found = {one.request: one for one in tiny.deltas(model, [long, short], CONFIG) if one.finish_reason}
+    assert found[0].error.startswith("The input has ")
+    assert (found[0].prompt_tokens or 0) > 64
+    assert tiny.texts(model, [long, short], CONFIG)[1] == tiny.texts(model, [short], CONFIG)[0] != ""
 
 
 def test_cancel_ends_every_open_request(tmp_path: Path) -> None:
@@ -261,10 +272,6 @@ def test_chunks_fit_and_nothing_is_lost() -> None:
     assert all(len(one.text) <= 12 for one in chunks)
     words = joined(chunks, [one.text for one in chunks])
     assert words.replace(" ", "") == text.replace(" ", "")
-    assert [one.text for one in as_whole("One two. Three four.", lambda piece: len(piece) <= 12)] == [
-        "One two.",
-        "Three four.",
-    ]
 
 
 def test_codes_that_people_type_become_the_tokens_of_the_families() -> None:
