@@ -1,7 +1,8 @@
 """Every turn of every conversation in one SQLite file: write it safely, find it again, take it elsewhere."""
 
+from palaver.store.answers import Answered, GoodOutput
 from palaver.store.conversations import Said, clipped
-from palaver.store.evaluations import Answered, Given, GoodOutput, Promoted, Result, StoredDataset
+from palaver.store.evaluations import Given, Promoted, Result, StoredDataset
 from palaver.store.export import FORMATS, export_turns, turn_record
 from palaver.store.filter import Filter, parse_filter
 from palaver.store.history import Store

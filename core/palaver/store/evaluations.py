@@ -1,4 +1,4 @@
-"""The rows of evaluations: answers written in groups, each example once, and read back without their long texts."""
+"""The rows of evaluations and data sets, read back without their long texts."""
 
 from __future__ import annotations
 
@@ -11,41 +11,12 @@ from dataclasses import dataclass, field
 from palaver.errors import BadInput, not_found
 from palaver.metric import Score
 from palaver.model import Generation
-from palaver.store import process, writes
+from palaver.store import writes
+from palaver.store.answers import GoodOutput
 from palaver.store.filter import EVERYTHING
-from palaver.store.reads import chunks
-from palaver.store.rows import Status, TurnStart, clean, finite, reference_set, score_from, to_json
+from palaver.store.reads import chunks, standing
+from palaver.store.rows import Status, clean, score_from, to_json
 from palaver.store.sqlite import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class GoodOutput:
-    """A reference on its way into history."""
-
-    text: str
-    origin: str = "imported"
-    """`written`, `imported`, `post-edit` or `model`."""
-    author: str = ""
-    """The model whose output was edited, or that wrote it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A turn that is finished when it is first written, with all that belongs to it."""
-
-    start: TurnStart
-    status: Status
-    output: str
-    raw: str
-    generation: Generation
-    error: str = ""
-    references: tuple[GoodOutput, ...] = ()
-    scores: tuple[Score, ...] = ()
-    created: float | None = None
-    """Unix time, where it is not now."""
-    ended_how: bool = True
-    """The model's reason to end is known."""
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,53 +89,6 @@ def finish_run(connection: Connection, run_id: int) -> None:
     connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (time.time(), run_id))
 
 
-def add_answers(
-    connection: Connection, answers: Sequence[Answered], owner: process.Owner, version: str
-) -> list[int | None]:
-    """The ids of the new rows; None for an example that the run has answered already: its first answer stands."""
-    return [_add_answer(connection, one, owner, version) for one in answers]
-
-
-def _add_answer(connection: Connection, answer: Answered, owner: process.Owner, version: str) -> int | None:
-    start, generation, now = answer.start, answer.generation, time.time()
-    references = {clean(one.text): one for one in answer.references}
-    output, raw, named = clean(answer.output), clean(answer.raw), reference_set(references)
-    columns = writes.start_columns(start, owner, version) | {
-        "created": now if answer.created is None else answer.created,
-        "touched": now,
-        "note": clean(answer.note),
-        "status": answer.status,
-        "output": output,
-        "raw": None if raw == output else raw,
-        "finish_reason": generation.finish_reason if answer.ended_how else "",
-        "error": clean(answer.error or generation.error),
-        "prompt_tokens": generation.prompt_tokens,
-        "output_tokens": generation.output_tokens,
-        "first_token_seconds": finite(generation.first_token_seconds),
-        "seconds": finite(generation.seconds),
-        "logprob": finite(generation.logprob),
-        "scored_tokens": generation.scored_tokens,
-        "reference_text": "\n".join(references),
-        "reference_set": named,
-    }
-    marks = ", ".join("?" * len(columns))
-    row = connection.execute(
-        f"INSERT INTO turns ({', '.join(columns)}) VALUES ({marks}) "
-        "ON CONFLICT (run_id, example_id, epoch) WHERE example_id IS NOT NULL DO NOTHING RETURNING id",
-        tuple(columns.values()),
-    ).fetchone()
-    if row is None:
-        return None
-    turn_id = int(row[0])
-    if references:
-        connection.executemany(
-            "INSERT INTO refs (turn_id, text, origin, author, created) VALUES (?, ?, ?, ?, ?)",
-            [(turn_id, text, one.origin, clean(one.author), now) for text, one in references.items()],
-        )
-    writes.insert_scores(connection, turn_id, output, named, answer.scores)
-    return turn_id
-
-
 def answered(connection: Connection, run_id: int) -> set[tuple[str, int]]:
     """Examples and epochs that a run has a row of."""
     rows = connection.execute(
@@ -219,13 +143,7 @@ def _results(connection: Connection, wanted: str) -> list[Result]:
         (wanted,),
     ).fetchall():
         origins.setdefault(row["turn_id"], []).append((row["origin"], row["author"]))
-    scores: dict[int, dict[str, Score]] = {}
-    for row in connection.execute(
-        "SELECT s.* FROM scores s JOIN turns t ON t.id = s.turn_id AND t.reference_set = s.reference_set "
-        "WHERE s.turn_id IN (SELECT value FROM json_each(?)) ORDER BY s.id",
-        (wanted,),
-    ).fetchall():
-        scores.setdefault(row["turn_id"], {})[row["metric"]] = score_from(row)
+    scores = standing(connection, wanted)
     rows = connection.execute(
         "SELECT id, example_id, epoch, status, cached_from, inputs, reference_set, error, seconds, output_tokens, "
         "iif(reference_text = '', length(input_text), length(reference_text)) AS length "
@@ -246,22 +164,10 @@ def _results(connection: Connection, wanted: str) -> list[Result]:
             row["error"],
             row["seconds"],
             row["output_tokens"],
-            tuple(scores.get(row["id"], {}).values()),
+            tuple(map(score_from, scores.get(row["id"], ()))),
         )
         for row in rows
     ]
-
-
-def extremes(connection: Connection, run_id: int, metric: str, lowest: bool, limit: int) -> list[tuple[int, float]]:
-    """The turns of a run that one metric scored lowest or highest, with the score against the references of now."""
-    order = "ASC" if lowest else "DESC"
-    rows = connection.execute(
-        "SELECT t.id, s.value FROM turns t JOIN scores s ON s.turn_id = t.id AND s.reference_set = t.reference_set "
-        "WHERE t.run_id = ? AND t.status = 'complete' AND s.metric = ? AND s.value IS NOT NULL "
-        f"ORDER BY s.value {order}, t.id LIMIT ?",
-        (run_id, metric, limit),
-    ).fetchall()
-    return [(row[0], row[1]) for row in rows]
 
 
 # -- data sets

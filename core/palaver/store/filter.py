@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 
 from palaver.errors import UsageError
 from palaver.store.rows import STATUSES, clean
+from palaver.store.words import has_no_spaces, is_word, phrases
 
 RECENT = 20_000
 """Words of one or two characters, which no index knows, are looked for in this many newest turns."""
@@ -42,11 +43,13 @@ class Filter:
     """Conditions on a turn `t`, all of which must hold."""
     values: tuple[Value, ...] = ()
     """For the question marks in `where`, in order."""
+    scores: tuple[tuple[str, str, float], ...] = ()
+    """Metric, sign and number of what the newest scores must be."""
     is_recent_only: bool = False
-    """Very short words were looked for among the newest 20,000 turns, not in all."""
+    """What no index knows was looked for among the newest 20,000 turns, not in all."""
 
     def __bool__(self) -> bool:
-        return bool(self.match or self.where)
+        return bool(self.match or self.where or self.scores)
 
     def and_where(self, condition: str, *values: Value) -> Filter:
         """This filter narrowed by one more SQL condition on `t`."""
@@ -57,9 +60,13 @@ EVERYTHING = Filter()
 
 
 @dataclass(frozen=True, slots=True)
-class _Condition:
+class Condition:
+    """Something that must hold of a turn `t`, in SQL."""
+
     sql: str
     values: tuple[Value, ...] = ()
+    score: tuple[str, str, float] | None = None
+    """It is about this score and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ def parse_filter(text: str) -> Filter:
     """
     text = clean(text)
     words: list[_Word] = []
-    conditions: list[_Condition] = []
+    conditions: list[Condition] = []
     for found in _TOKEN.finditer(text.replace("\0", " ")):
         minus, key, quoted, bare = found.groups()
         value = quoted if quoted is not None else bare
@@ -90,42 +97,58 @@ def parse_filter(text: str) -> Filter:
             whole = f"{key}:{value}" if key else value
             words.append(_Word(whole, bool(minus)))
         else:
-            conditions.append(replace(condition, sql=f"NOT ({condition.sql})") if minus else condition)
+            conditions.append(Condition(f"NOT ({condition.sql})", condition.values) if minus else condition)
     return _assemble(text, [word for word in words if word.text.strip()], conditions)
 
 
-def _assemble(text: str, words: list[_Word], conditions: list[_Condition]) -> Filter:
+def _assemble(text: str, words: list[_Word], conditions: list[Condition]) -> Filter:
     if len(words) > _MAX_WORDS or any(len(word.text) > _MAX_WORD for word in words):
         raise UsageError(f"A search has at most {_MAX_WORDS} words of {_MAX_WORD} characters.", fix="search for less")
-    wanted = [word.text for word in words if not word.is_negated and len(word.text) >= 3]
-    unwanted = [word.text for word in words if word.is_negated and len(word.text) >= 3]
-    match = " AND ".join(map(_phrase, wanted))
+    wanted: list[str] = []
+    unwanted: list[str] = []
+    again: list[Condition] = []
+    for word in words:
+        query, inside = _looked_up(word.text)
+        if query:
+            (unwanted if word.is_negated else wanted).append(query)
+        if inside:
+            again.append(_inside(inside, is_negated=word.is_negated))
+    match = " AND ".join(wanted)
     if wanted and unwanted:
-        match = f"({match}) NOT ({' OR '.join(map(_phrase, unwanted))})"
+        match = f"({match}) NOT ({' OR '.join(unwanted)})"
     elif unwanted:
-        query = " OR ".join(map(_phrase, unwanted))
-        conditions.append(_Condition("t.id NOT IN (SELECT rowid FROM turns_fts WHERE turns_fts MATCH ?)", (query,)))
-    short = [word for word in words if len(word.text) < 3]
-    is_recent_only = any(not word.is_negated for word in short) and not match
+        query = " OR ".join(unwanted)
+        conditions.append(Condition("t.id NOT IN (SELECT rowid FROM turns_fts WHERE turns_fts MATCH ?)", (query,)))
+    is_recent_only = not match and any(not word.is_negated for word in words)
     if is_recent_only:
-        conditions.append(_Condition("t.id > (SELECT coalesce(max(id), 0) FROM turns) - ?", (RECENT,)))
-    conditions += [_short_word(word) for word in short]
+        conditions.append(Condition("t.id > (SELECT coalesce(max(id), 0) FROM turns) - ?", (RECENT,)))
+    conditions += again
+    scores = tuple(one.score for one in conditions if one.score is not None)
+    conditions = [one for one in conditions if one.score is None]
     values = tuple(value for one in conditions for value in one.values)
-    return Filter(text, match, tuple(one.sql for one in conditions), values, is_recent_only)
+    return Filter(text, match, tuple(one.sql for one in conditions), values, scores, is_recent_only)
 
 
-def _phrase(word: str) -> str:
-    return '"' + word.replace('"', '""') + '"'
+def _looked_up(word: str) -> tuple[str, str]:
+    """What the index is asked for, if it knows such words, and what must stand in the text as it is, if anything."""
+    bare = word.strip("*")
+    starts, ends = word.startswith("*"), word.endswith("*")
+    if not is_word(bare):
+        return "", word
+    if starts and not has_no_spaces(bare):
+        return "", bare
+    query, is_loose = phrases(bare, is_beginning=ends)
+    return query, bare if is_loose else ""
 
 
-def _short_word(word: _Word) -> _Condition:
-    pattern = f"%{_escape_like(word.text)}%"
+def _inside(text: str, *, is_negated: bool) -> Condition:
+    pattern = f"%{_escape_like(text)}%"
     columns = ("input_text", "output", "reference_text", "note")
     sql = " OR ".join(f"t.{column} LIKE ? ESCAPE '\\'" for column in columns)
-    return _Condition(f"NOT ({sql})" if word.is_negated else f"({sql})", (pattern,) * len(columns))
+    return Condition(f"NOT ({sql})" if is_negated else f"({sql})", (pattern,) * len(columns))
 
 
-def _condition(key: str, value: str, whole: str, *, is_quoted: bool) -> _Condition | None:
+def _condition(key: str, value: str, whole: str, *, is_quoted: bool) -> Condition | None:
     """The condition a token stands for, or None when it is a word to find."""
     if not key and not is_quoted and value.endswith(":") and value[:-1].lower() in _KEYS:
         raise UsageError(f"'{value}' needs a value right after the colon.")
@@ -139,15 +162,15 @@ def _condition(key: str, value: str, whole: str, *, is_quoted: bool) -> _Conditi
         return _name(f"t.{column}", _needed(key, value))
     if key == "tag":
         name = _name("g.tag", _needed(key, value))
-        return _Condition(f"EXISTS (SELECT 1 FROM tags g WHERE g.turn_id = t.id AND {name.sql})", name.values)
+        return Condition(f"EXISTS (SELECT 1 FROM tags g WHERE g.turn_id = t.id AND {name.sql})", name.values)
     if key == "is":
-        return _Condition("t.status = ?", (_one_of(key, value, STATUSES),))
+        return Condition("t.status = ?", (_one_of(key, value, STATUSES),))
     if key == "has":
-        return _Condition(_HAS[_one_of(key, value, tuple(_HAS))])
+        return Condition(_HAS[_one_of(key, value, tuple(_HAS))])
     if key in ("since", "until"):
-        return _Condition(f"t.created {'>=' if key == 'since' else '<'} ?", (_moment(key, value),))
+        return Condition(f"t.created {'>=' if key == 'since' else '<'} ?", (_moment(key, value),))
     if key in ("id", "run"):
-        return _Condition("t.id = ?" if key == "id" else "t.run_id = ?", (_number(key, value),))
+        return Condition("t.id = ?" if key == "id" else "t.run_id = ?", (_number(key, value),))
     if key == "rating":
         return _compare("rating", "=", float(_number(key, value)))
     if near := difflib.get_close_matches(key, _KEYS, n=1, cutoff=0.75):
@@ -167,23 +190,28 @@ _HAS = {
 }
 
 
-def _compare(name: str, sign: str, number: float) -> _Condition:
+def _compare(name: str, sign: str, number: float) -> Condition:
     if name == "rating":
-        return _Condition(f"(t.rating IS NOT NULL AND t.rating {sign} ?)", (number,))  # negated, it is the unrated too
+        return Condition(f"(t.rating IS NOT NULL AND t.rating {sign} ?)", (number,))  # negated, it is the unrated too
     if name == "id":
-        return _Condition(f"t.id {sign} ?", (number,))
-    # Only the numbers against today's references count. The unary + keeps SQLite from walking all scores of the metric.
-    return _Condition(
-        "EXISTS (SELECT 1 FROM scores s WHERE s.turn_id = t.id AND s.reference_set = t.reference_set "
-        f"AND s.metric = ? AND +s.value {sign} ?)",
-        (name, number),
+        return Condition(f"t.id {sign} ?", (number,))
+    return scored(name, sign, number)
+
+
+def scored(metric: str, sign: str, number: float) -> Condition:
+    """A turn whose newest score of a metric, against the references of now, is so."""
+    return Condition(
+        "EXISTS (SELECT 1 FROM scores s WHERE s.turn_id = t.id AND s.standing = 2 "
+        f"AND s.kind_id IN (SELECT id FROM score_kinds WHERE metric = ?) AND s.value {sign} ?)",
+        (metric, number),
+        (metric, sign, number),
     )
 
 
-def _name(column: str, value: str) -> _Condition:
+def _name(column: str, value: str) -> Condition:
     if "*" not in value:
-        return _Condition(f"{column} = ?", (value,))
-    return _Condition(f"{column} LIKE ? ESCAPE '\\'", (_escape_like(re.sub(r"\*+", "*", value)).replace("*", "%"),))
+        return Condition(f"{column} = ?", (value,))
+    return Condition(f"{column} LIKE ? ESCAPE '\\'", (_escape_like(re.sub(r"\*+", "*", value)).replace("*", "%"),))
 
 
 def _escape_like(text: str) -> str:

@@ -15,20 +15,21 @@ from palaver.errors import StoreError
 from palaver.metric import Score
 from palaver.model import Generation
 from palaver.paths import private_dir
-from palaver.store import evaluations, migrations, process, reads, votes, writes
+from palaver.store import answers, evaluations, migrations, process, reads, votes, words, writes
+from palaver.store.answers import Answered
+from palaver.store.browsing import Browsing
 from palaver.store.conversations import Conversations
-from palaver.store.evaluations import Answered, Given, Promoted, Result, StoredDataset
-from palaver.store.filter import EVERYTHING, Filter
+from palaver.store.evaluations import Given, Promoted, Result, StoredDataset
+from palaver.store.filter import EVERYTHING
 from palaver.store.merge import Merged, merge
-from palaver.store.rows import ORIGINS, RUN_KINDS, STATUSES, Run, Turn, TurnLine, TurnStart, request_key
+from palaver.store.rows import ORIGINS, RUN_KINDS, STATUSES, TurnStart, request_key
 from palaver.store.sqlite import Connection, Error, connect, explain, snapshot
-from palaver.store.votes import Vote
 from palaver.store.writer import Writer
 
 T = TypeVar("T")
 
 
-class Store(Conversations):
+class Store(Conversations, Browsing):
     """A history file, open. Any thread may use it; any number of processes may have the same file open.
 
     A method that writes returns when the change is on the disk. Each raises StoreError when the file cannot be used.
@@ -55,11 +56,12 @@ class Store(Conversations):
             _make_private(path)
             connection = connect(path, write=True)
             migrations.bring_up_to_date(connection, path)
+            words.catch_up(connection)
         except (Error, OSError, StoreError) as error:
             if connection is not None:
                 connection.close()
             raise error if isinstance(error, StoreError) else explain(error, path) from error
-        return cls(path, Writer(connection, path))
+        return cls(path, Writer(connection, path, words.index_marked))
 
     @staticmethod
     def set_aside(path: Path) -> Path:
@@ -128,12 +130,12 @@ class Store(Conversations):
 
     # -- evaluations
 
-    def add_answers(self, answers: Sequence[Answered]) -> Future[list[int | None]]:
+    def add_answers(self, found: Sequence[Answered]) -> Future[list[int | None]]:
         """Write finished turns in one piece, without waiting for the disk; of an example answered before, nothing.
 
         The future has the new ids when they are on the disk; None stands for what was there already.
         """
-        return self._writer.submit(lambda db: evaluations.add_answers(db, answers, self._owner, _palaver_version()))
+        return self._writer.submit(lambda db: answers.add_answers(db, found, self._owner, _palaver_version()))
 
     def answered(self, run_id: int) -> set[tuple[str, int]]:
         """Example ids and epochs that a run has answered."""
@@ -229,81 +231,6 @@ class Store(Conversations):
         """Delete turns with their references and scores, for good; how many. `vacuum` removes the last traces."""
         return self._write(lambda db: writes.delete(db, turn_ids))
 
-    # -- reading
-
-    def turn(self, turn_id: int) -> Turn:
-        """One turn.
-
-        Raises:
-            NotFound: no such turn.
-        """
-        return self._read(lambda db: reads.turn(db, turn_id))
-
-    def run_turns(self, run_id: int) -> list[Turn]:
-        """The turns of a run, in the order they were made."""
-        return self._read(lambda db: reads.run_turns(db, run_id))
-
-    def run(self, run_id: int) -> Run:
-        """One run.
-
-        Raises:
-            NotFound: no such run.
-        """
-        return self._read(lambda db: reads.run(db, run_id))
-
-    def runs(self, *, kind: str | None = None, before: int | None = None, limit: int = 50) -> list[Run]:
-        """The newest runs, older than `before`."""
-        return self._read(lambda db: reads.runs(db, kind=kind, before=before, limit=limit))
-
-    def page(
-        self, query: Filter | None = None, *, before: int | None = None, after: int | None = None, limit: int = 50
-    ) -> list[TurnLine]:
-        """Matching turns as lines, newest first: those before an id, or the nearest ones after it."""
-        return self._read(lambda db: reads.page(db, query or EVERYTHING, before=before, after=after, limit=limit))
-
-    def lines(self, ids: Sequence[int]) -> list[TurnLine]:
-        """These turns as lines, in this order; deleted ones are left out."""
-        return self._read(lambda db: reads.lines(db, ids))
-
-    def ids(self, query: Filter | None = None, *, limit: int | None = None) -> list[int]:
-        """Ids of all matching turns, newest first: what a virtual table scrolls over."""
-        return self._read(lambda db: reads.ids(db, query or EVERYTHING, limit=limit))
-
-    def ids_at(self, query: Filter | None = None, offset: int = 0, limit: int = 50) -> list[int]:
-        """Ids from the `offset`th matching turn on, newest first."""
-        return self._read(lambda db: reads.ids(db, query or EVERYTHING, offset=offset, limit=limit))
-
-    def position(self, turn_id: int, query: Filter | None = None) -> int:
-        """How many matching turns are newer than this one: its place in the list."""
-        return self._read(lambda db: reads.count(db, query or EVERYTHING, limit=None, newer_than=turn_id))
-
-    def count(self, query: Filter | None = None, *, limit: int | None = None) -> int:
-        """How many turns match, counted no further than `limit`."""
-        return self._read(lambda db: reads.count(db, query or EVERYTHING, limit=limit))
-
-    def turns(self, query: Filter | None = None) -> Iterator[Turn]:
-        """All matching turns in full, oldest first, read a few at a time."""
-        after = 0
-        while found := self._read(lambda db: _some_turns(db, query or EVERYTHING, after)):  # noqa: B023 (run at once)
-            yield from found
-            after = found[-1].id
-
-    def corpus(self, query: Filter | None, metric: str) -> list[tuple[str, tuple[float, ...], int]]:
-        """Corpus signature, summed statistics and n of the complete turns that match, one entry a signature."""
-        return self._read(lambda db: reads.corpus(db, query or EVERYTHING, metric))
-
-    def votes(self, models: Sequence[str] = (), *, limit: int = 1000) -> list[Vote]:
-        """The newest votes between these models; all without a model."""
-        return self._read(lambda db: votes.votes(db, models, limit))
-
-    def extremes(self, run_id: int, metric: str, *, lowest: bool, limit: int = 5) -> list[tuple[int, float]]:
-        """Turns of an evaluation with their score: the lowest ones first, or the highest."""
-        return self._read(lambda db: evaluations.extremes(db, run_id, metric, lowest, limit))
-
-    def all_scores(self, turn_id: int) -> list[tuple[str, float, Score]]:
-        """Reference set, Unix time and score of all that was ever computed for a turn."""
-        return self._read(lambda db: reads.all_scores(db, turn_id))
-
     # -- the file
 
     def flush(self) -> None:
@@ -331,7 +258,7 @@ class Store(Conversations):
         """What SQLite says of the file's pages and of the search index: `ok`, or what is wrong."""
         return {
             "pages": self._read(lambda db: str(db.execute("PRAGMA quick_check(1)").fetchone()[0])),
-            "search": self._write(_check_search),
+            "search": self._write(words.check),
         }
 
     def _write(self, work: Callable[[Connection], T]) -> T:
@@ -362,18 +289,6 @@ class Store(Conversations):
             self._readers.put(connection)
             if self._is_closed:  # closed meanwhile by another thread
                 self.close()
-
-
-def _some_turns(connection: Connection, query: Filter, after: int) -> list[Turn]:
-    return reads.turns(connection, reads.ids(connection, query, after=after, limit=200, oldest_first=True))
-
-
-def _check_search(connection: Connection) -> str:
-    try:
-        connection.execute("INSERT INTO turns_fts (turns_fts, rank) VALUES ('integrity-check', 1)")
-    except Error as error:
-        return str(error)
-    return "ok"
 
 
 def _make_private(path: Path) -> None:

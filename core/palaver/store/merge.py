@@ -9,8 +9,9 @@ from pathlib import Path
 from palaver.errors import BadInput
 from palaver.store.migrations import APPLICATION_ID, VERSION
 from palaver.store.sqlite import Connection, Error, connect_read_only, explain, writing
+from palaver.store.words import index_marked
 
-# Columns that hold the id of a row of another table, by table; all of these tables number their rows.
+# Columns that hold the id of a row of another table, by table; all but tags and scores number their rows.
 _LINKS = {
     "runs": {},
     "turns": {"run_id": "runs", "parent_id": "turns", "cached_from": "turns"},
@@ -19,6 +20,8 @@ _LINKS = {
     "tags": {"turn_id": "turns"},
     "votes": {"winner": "turns", "loser": "turns"},
 }
+_UNNUMBERED = {"tags": "x.turn_id, x.tag", "scores": "x.turn_id, x.serial"}
+"""In what order their rows are copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ def merge(connection: Connection, other: Path) -> Merged:
     connection.execute("ATTACH DATABASE ? AS other", (str(other),))
     try:
         with writing(connection):
-            return _copy(connection)
+            merged = _copy(connection)
+            index_marked(connection)
+            return merged
     finally:
         connection.execute("DETACH DATABASE other")
 
@@ -74,19 +79,29 @@ def _copy(connection: Connection) -> Merged:
     shift = {
         table: int(connection.execute(f"SELECT coalesce(max(id), 0) FROM main.{table}").fetchone()[0])
         for table in _LINKS
-        if table != "tags"
+        if table not in _UNNUMBERED
     }
     for table, number in connection.execute("SELECT name, seq FROM main.sqlite_sequence").fetchall():
         shift[table] = max(shift.get(table, 0), int(number))  # a number that was deleted is not given again
+    kinds = "metric, title, position, signature, corpus_signature"
+    connection.execute(
+        f"INSERT INTO main.score_kinds ({kinds}) SELECT {kinds} FROM other.score_kinds WHERE true "
+        "ON CONFLICT DO NOTHING"
+    )
     counts = {table: _copy_table(connection, table, shift) for table in _LINKS}
     connection.execute("DROP TABLE temp.wanted")
     return Merged(counts["runs"], counts["turns"], whole - counts["runs"])
 
 
 def _copy_table(connection: Connection, table: str, shift: dict[str, int]) -> int:
-    links = _LINKS[table] | ({} if table == "tags" else {"id": table})
+    links = _LINKS[table] | ({} if table in _UNNUMBERED else {"id": table})
     columns = [str(row[1]) for row in connection.execute(f"PRAGMA main.table_info({table})").fetchall()]
     values = [f"x.{one} + {shift[links[one]]}" if one in links else f"x.{one}" for one in columns]
+    if table == "scores":  # what these have in common has a number of its own in each file
+        values[columns.index("kind_id")] = (
+            "(SELECT m.id FROM other.score_kinds k JOIN main.score_kinds m "
+            "USING (metric, title, position, signature, corpus_signature) WHERE k.id = x.kind_id)"
+        )
     turns = "SELECT t.id FROM other.turns t WHERE t.run_id IN (SELECT id FROM temp.wanted)"
     if table == "turns":  # what an answer was forked or taken over from may be in a run that is left out
         for one, instead in (("parent_id", "NULL"), ("cached_from", "iif(x.cached_from IS NULL, NULL, 0)")):
@@ -97,5 +112,5 @@ def _copy_table(connection: Connection, table: str, shift: dict[str, int]) -> in
     where = f"{owner} IN ({among})" + (f" AND x.loser IN ({turns})" if table == "votes" else "")
     return connection.execute(
         f"INSERT INTO main.{table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM other.{table} x "
-        f"WHERE {where} ORDER BY {'x.turn_id, x.tag' if table == 'tags' else 'x.id'}"
+        f"WHERE {where} ORDER BY {_UNNUMBERED.get(table, 'x.id')}"
     ).rowcount

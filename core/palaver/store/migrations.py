@@ -9,45 +9,50 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palaver.errors import StoreError
+from palaver.store import schema, words
 from palaver.store.sqlite import Connection, Error, connect, connect_read_only, damaged, prepare_for_writing, writing
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-VERSION = 5
+VERSION = 7
 """What `user_version` says of a file that is up to date."""
 
 APPLICATION_ID = 0x50414C56
 """`PALV` in the file's header: this database is a history and not some other program's."""
 
+TELL: ContextVar[Callable[[str], None]] = ContextVar("TELL", default=lambda said: None)
+"""Who wants to know how far a migration is."""
+
 
 def m001_record_turns(db: Database) -> None:
     """Every question becomes a row before it is asked; scores are rows of their own, and only ever added."""
-    for statement in _RECORD_TURNS:
+    for statement in schema.RECORD_TURNS:
         db.execute(statement)
 
 
 def m002_search_text(db: Database) -> None:
     """Full-text search by trigrams, which finds words inside words and needs no spaces between them (CJK)."""
-    for statement in _SEARCH_TEXT:
+    for statement in schema.SEARCH_TEXT:
         db.execute(statement)
 
 
 def m003_evaluate(db: Database) -> None:
     """An evaluation answers each example of a data set once; what was answered before need not be asked again."""
-    for statement in _EVALUATE:
+    for statement in schema.EVALUATE:
         db.execute(statement)
 
 
 def m004_vote(db: Database) -> None:
     """People say which of several answers is the better one, without seeing whose they are."""
-    for statement in _VOTE:
+    for statement in schema.VOTE:
         db.execute(statement)
 
 
@@ -57,170 +62,32 @@ def m005_weigh_tokens(db: Database) -> None:
     db.execute("ALTER TABLE turns ADD COLUMN scored_tokens INTEGER NOT NULL DEFAULT 0")
 
 
-MIGRATIONS = (m001_record_turns, m002_search_text, m003_evaluate, m004_vote, m005_weigh_tokens)
+def m006_find_words(db: Database) -> None:
+    """Whole words instead of trigrams: a rare word is one short list, and to write it costs a quarter."""
+    for statement in schema.FIND_WORDS:
+        db.execute(statement)
+    total = int(db.execute("SELECT count(*) FROM unindexed").fetchone()[0])
+    done = 0
+    for some in words.index_some(db.conn):
+        done += some
+        TELL.get()(f"Indexing the words of the history, once: {done:,} of {total:,} turns")
 
-# The small columns come first: a row is read from the front, and what a list shows must not lie behind a long text.
-_RECORD_TURNS = (
-    """CREATE TABLE runs (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        kind TEXT NOT NULL CHECK (kind IN ('chat', 'task', 'eval')),
-        title TEXT NOT NULL,
-        created REAL NOT NULL
-    ) STRICT""",
-    """CREATE TABLE turns (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        run_id INTEGER NOT NULL REFERENCES runs (id),
-        parent_id INTEGER REFERENCES turns (id) ON DELETE SET NULL,
-        created REAL NOT NULL,
-        touched REAL NOT NULL,
-        status TEXT NOT NULL
-            CHECK (status IN ('running', 'complete', 'truncated', 'cancelled', 'failed', 'interrupted')),
-        task TEXT NOT NULL COLLATE NOCASE,
-        model TEXT NOT NULL COLLATE NOCASE,
-        model_ref TEXT NOT NULL COLLATE NOCASE,
-        rating INTEGER CHECK (rating BETWEEN 1 AND 5),
-        reference_set TEXT NOT NULL DEFAULT '',
-        finish_reason TEXT NOT NULL DEFAULT '',
-        prompt_tokens INTEGER,
-        output_tokens INTEGER,
-        first_token_seconds REAL,
-        seconds REAL,
-        language TEXT NOT NULL,
-        backend TEXT NOT NULL,
-        plugin TEXT NOT NULL COLLATE NOCASE,
-        plugin_version TEXT NOT NULL,
-        palaver_version TEXT NOT NULL,
-        model_digest TEXT NOT NULL,
-        pid INTEGER NOT NULL,
-        process_start TEXT NOT NULL,
-        boot_id TEXT NOT NULL,
-        options TEXT NOT NULL,
-        config TEXT NOT NULL,
-        error TEXT NOT NULL DEFAULT '',
-        note TEXT NOT NULL DEFAULT '',
-        output TEXT NOT NULL DEFAULT '',
-        input_text TEXT NOT NULL,
-        reference_text TEXT NOT NULL DEFAULT '',
-        raw TEXT,
-        inputs TEXT NOT NULL,
-        prompt TEXT NOT NULL
-    ) STRICT""",
-    # What lists narrow down by, in the order of the list and without the texts: a hundredth of the table's pages.
-    "CREATE INDEX turns_in_order ON turns (id, created, status, task, model, rating, reference_set)",
-    "CREATE INDEX turns_by_run ON turns (run_id)",
-    "CREATE INDEX turns_by_parent ON turns (parent_id) WHERE parent_id IS NOT NULL",
-    "CREATE INDEX turns_by_task ON turns (task, id, model, status)",
-    "CREATE INDEX turns_by_model ON turns (model, id, task, status)",
-    "CREATE INDEX turns_by_time ON turns (created)",
-    "CREATE INDEX turns_by_status ON turns (status)",
-    "CREATE INDEX turns_by_rating ON turns (rating) WHERE rating IS NOT NULL",
-    """CREATE TABLE refs (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        turn_id INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
-        text TEXT NOT NULL,
-        origin TEXT NOT NULL CHECK (origin IN ('written', 'imported', 'post-edit', 'model')),
-        author TEXT NOT NULL DEFAULT '',
-        created REAL NOT NULL,
-        superseded_by INTEGER REFERENCES refs (id) ON DELETE SET NULL,
-        superseded REAL
-    ) STRICT""",
-    "CREATE INDEX refs_by_turn ON refs (turn_id)",
-    "CREATE INDEX refs_by_successor ON refs (superseded_by) WHERE superseded_by IS NOT NULL",
-    """CREATE TABLE scores (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        turn_id INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
-        reference_set TEXT NOT NULL,
-        metric TEXT NOT NULL COLLATE NOCASE,
-        value REAL,
-        position INTEGER NOT NULL,
-        title TEXT NOT NULL,
-        signature TEXT NOT NULL,
-        n INTEGER NOT NULL,
-        stats TEXT NOT NULL,
-        corpus_signature TEXT NOT NULL,
-        error TEXT NOT NULL,
-        output_hash TEXT NOT NULL,
-        created REAL NOT NULL
-    ) STRICT""",
-    # A score is known by what was scored, how, and against what; an error may be followed by a number, once.
-    """CREATE UNIQUE INDEX scores_once
-        ON scores (turn_id, reference_set, metric, signature, output_hash, error)""",
-    """CREATE TABLE tags (
-        turn_id INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
-        tag TEXT NOT NULL COLLATE NOCASE,
-        PRIMARY KEY (turn_id, tag)
-    ) STRICT, WITHOUT ROWID""",
-    "CREATE INDEX tags_by_name ON tags (tag, turn_id)",
-)
 
-_SEARCH_TEXT = (
-    # A turn enters the index when it is finished: to index the question first would be to index it three times.
-    """CREATE VIEW searched AS
-        SELECT id, input_text, output, reference_text, note FROM turns WHERE status != 'running'""",
-    """CREATE VIRTUAL TABLE turns_fts USING fts5(
-        input_text, output, reference_text, note, content='searched', content_rowid='id', tokenize='trigram')""",
-    """CREATE TRIGGER turns_fts_insert AFTER INSERT ON turns WHEN new.status != 'running' BEGIN
-        INSERT INTO turns_fts (rowid, input_text, output, reference_text, note)
-        VALUES (new.id, new.input_text, new.output, new.reference_text, new.note);
-    END""",
-    """CREATE TRIGGER turns_fts_delete AFTER DELETE ON turns WHEN old.status != 'running' BEGIN
-        INSERT INTO turns_fts (turns_fts, rowid, input_text, output, reference_text, note)
-        VALUES ('delete', old.id, old.input_text, old.output, old.reference_text, old.note);
-    END""",
-    """CREATE TRIGGER turns_fts_update AFTER UPDATE OF status, input_text, output, reference_text, note ON turns BEGIN
-        INSERT INTO turns_fts (turns_fts, rowid, input_text, output, reference_text, note)
-        SELECT 'delete', old.id, old.input_text, old.output, old.reference_text, old.note WHERE old.status != 'running';
-        INSERT INTO turns_fts (rowid, input_text, output, reference_text, note)
-        SELECT new.id, new.input_text, new.output, new.reference_text, new.note WHERE new.status != 'running';
-    END""",
-    "INSERT INTO turns_fts (turns_fts) VALUES ('rebuild')",
-)
+def m007_pack_scores(db: Database) -> None:
+    """A score is one short row beside its turn, and a filter on scores skips where none can be."""
+    for number, statement in enumerate(schema.PACK_SCORES, 1):
+        TELL.get()(f"Packing the scores of the history, once: step {number} of {len(schema.PACK_SCORES)}")
+        db.execute(statement)
 
-_EVALUATE = (
-    # All that is needed to do the same again, or the rest of it.
-    "ALTER TABLE runs ADD COLUMN plan TEXT NOT NULL DEFAULT '{}'",
-    "ALTER TABLE runs ADD COLUMN finished REAL",
-    "ALTER TABLE turns ADD COLUMN example_id TEXT",
-    "ALTER TABLE turns ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0",
-    # Not a foreign key: that an answer was reused stays true when the turn that gave it is deleted.
-    "ALTER TABLE turns ADD COLUMN cached_from INTEGER",
-    "ALTER TABLE turns ADD COLUMN request_key TEXT NOT NULL DEFAULT ''",
-    # Whatever is tried again after whatever crash, an example has one final row.
-    "CREATE UNIQUE INDEX turns_once ON turns (run_id, example_id, epoch) WHERE example_id IS NOT NULL",
-    "CREATE INDEX turns_by_request ON turns (request_key) WHERE request_key != ''",
-    """CREATE TABLE datasets (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        name TEXT NOT NULL UNIQUE COLLATE NOCASE,
-        task TEXT NOT NULL COLLATE NOCASE,
-        source TEXT NOT NULL,
-        created REAL NOT NULL
-    ) STRICT""",
-    # The texts are copies: a promoted example stays what it was, whatever becomes of the turn.
-    """CREATE TABLE dataset_items (
-        dataset_id INTEGER NOT NULL REFERENCES datasets (id) ON DELETE CASCADE,
-        example_id TEXT NOT NULL,
-        turn_id INTEGER,
-        model TEXT NOT NULL,
-        created REAL NOT NULL,
-        inputs TEXT NOT NULL,
-        refs TEXT NOT NULL,
-        language TEXT NOT NULL,
-        PRIMARY KEY (dataset_id, example_id)
-    ) STRICT""",
-)
 
-_VOTE = (
-    # A vote over a turn that is deleted says nothing any more; both ends cascade, and what is left has two turns.
-    """CREATE TABLE votes (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        winner INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
-        loser INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
-        is_tie INTEGER NOT NULL CHECK (is_tie IN (0, 1)),
-        is_blind INTEGER NOT NULL CHECK (is_blind IN (0, 1)),
-        created REAL NOT NULL
-    ) STRICT""",
-    "CREATE INDEX votes_by_winner ON votes (winner)",
-    "CREATE INDEX votes_by_loser ON votes (loser)",
+MIGRATIONS = (
+    m001_record_turns,
+    m002_search_text,
+    m003_evaluate,
+    m004_vote,
+    m005_weigh_tokens,
+    m006_find_words,
+    m007_pack_scores,
 )
 
 

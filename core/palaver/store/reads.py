@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from palaver.errors import NotFound
-from palaver.metric import Score
-from palaver.store.filter import EVERYTHING, Filter, Value
+from palaver.store.filter import EVERYTHING, Filter, Value, scored
 from palaver.store.rows import Reference, Run, Turn, TurnLine, score_from, turn_from
 from palaver.store.sqlite import Connection, Row
 
 START = 200
 """Characters of a text that a line shows."""
 
-CHUNK = 2000
+CHUNK = 5000
 """Turns looked at in one go where all of them are wanted."""
 
 
@@ -36,7 +34,7 @@ def turns(connection: Connection, ids: Sequence[int]) -> list[Turn]:
         "SELECT turn_id, tag FROM tags WHERE turn_id IN (SELECT value FROM json_each(?)) ORDER BY tag", (wanted,)
     ).fetchall():
         tags[row["turn_id"]].append(row["tag"])
-    scores = {turn_id: tuple(map(score_from, found)) for turn_id, found in _scores(connection, wanted).items()}
+    scores = {turn_id: tuple(map(score_from, found)) for turn_id, found in standing(connection, wanted).items()}
     by_id = {
         row["id"]: turn_from(row, tuple(references[row["id"]]), scores.get(row["id"], ()), tuple(tags[row["id"]]))
         for row in rows
@@ -70,7 +68,7 @@ def lines(connection: Connection, ids: Sequence[int]) -> list[TurnLine]:
         "FROM turns WHERE id IN (SELECT value FROM json_each(?2))",
         (START, wanted),
     ).fetchall()
-    scores = _scores(connection, wanted)
+    scores = standing(connection, wanted)
     by_id = {row["id"]: _line(row, scores.get(row["id"], [])) for row in rows}
     return [by_id[one] for one in ids if one in by_id]
 
@@ -93,19 +91,16 @@ def _line(row: Row, scores: list[Row]) -> TurnLine:
     )
 
 
-def _scores(connection: Connection, wanted: str) -> dict[int, list[Row]]:
+def standing(connection: Connection, wanted: str) -> dict[int, list[Row]]:
     """Of each turn the newest score of each metric against today's references, in the task's order."""
-    newest: dict[int, dict[str, Row]] = defaultdict(dict)
+    found: dict[int, list[Row]] = defaultdict(list)
     for row in connection.execute(
-        "SELECT s.* FROM scores s JOIN turns t ON t.id = s.turn_id AND t.reference_set = s.reference_set "
-        "WHERE s.turn_id IN (SELECT value FROM json_each(?)) ORDER BY s.id",
+        "SELECT s.* FROM json_each(?) j CROSS JOIN scored s ON s.turn_id = j.value WHERE s.standing = 2 "
+        "ORDER BY s.position, s.serial",
         (wanted,),
     ).fetchall():
-        newest[row["turn_id"]][row["metric"]] = row
-    return {
-        turn_id: sorted(found.values(), key=lambda row: (row["position"], row["id"]))
-        for turn_id, found in newest.items()
-    }
+        found[row["turn_id"]].append(row)
+    return found
 
 
 def ids(
@@ -119,13 +114,20 @@ def ids(
     oldest_first: bool = False,
 ) -> list[int]:
     """Ids of the matching turns, newest first unless told otherwise; `before` and `after` are ids, exclusive."""
-    tables, where, values = _selection(query)
-    key = "turns_fts.rowid" if query.match else "t.id"
+    key, tables, where, values = _selection(query)
     if before is not None:
         where, values = [*where, f"{key} < ?"], [*values, before]
     if after is not None:
         where, values = [*where, f"{key} > ?"], [*values, after]
-    sql = f"SELECT {key} AS id FROM {tables}{_and(where)} ORDER BY {key} {'ASC' if oldest_first else 'DESC'}"
+    order = "ASC" if oldest_first else "DESC"
+    first = ""
+    if not query.match and query.scores:
+        first = f"b.block {order}, "
+        if before is not None:
+            where, values = [*where, "b.block <= ? / 32"], [*values, before]
+        if after is not None:
+            where, values = [*where, "b.block >= ? / 32"], [*values, after]
+    sql = f"SELECT {key} AS id FROM {tables}{_and(where)} ORDER BY {first}{key} {order}"
     rows = connection.execute(f"{sql} LIMIT ? OFFSET ?", (*values, -1 if limit is None else limit, offset)).fetchall()
     return [row[0] for row in rows]
 
@@ -139,54 +141,45 @@ def page(connection: Connection, query: Filter, *, before: int | None, after: in
 
 def count(connection: Connection, query: Filter, *, limit: int | None, newer_than: int | None = None) -> int:
     """How many turns match, counted no further than `limit`."""
-    tables, where, values = _selection(query)
+    key, tables, where, values = _selection(query)
     if newer_than is not None:
-        where, values = [*where, f"{'turns_fts.rowid' if query.match else 't.id'} > ?"], [*values, newer_than]
+        where, values = [*where, f"{key} > ?"], [*values, newer_than]
     if limit is None:
         return int(connection.execute(f"SELECT count(*) FROM {tables}{_and(where)}", values).fetchone()[0])
     sql = f"SELECT count(*) FROM (SELECT 1 FROM {tables}{_and(where)} LIMIT ?)"
     return int(connection.execute(sql, (*values, limit)).fetchone()[0])
 
 
-def _selection(query: Filter) -> tuple[str, list[str], list[Value]]:
-    """FROM, WHERE and values. The index of words leads where there is one: it knows the newest hits without a sort."""
-    if not query.match:
-        return "turns t", list(query.where), list(query.values)
-    tables = "turns_fts CROSS JOIN turns t ON t.id = turns_fts.rowid" if query.where else "turns_fts"
-    return tables, ["turns_fts MATCH ?", *query.where], [query.match, *query.values]
+def _selection(query: Filter) -> tuple[str, str, list[str], list[Value]]:
+    """What the id is called, FROM, WHERE and values. Whatever knows the newest hits without a sort leads."""
+    scores = list(query.scores)
+    if query.match:
+        where, values = ["turns_fts MATCH ?", *query.where], [query.match, *query.values]
+        key, tables, joined = "turns_fts.rowid", "turns_fts", "CROSS JOIN turns t ON t.id = turns_fts.rowid"
+    elif scores:
+        # Blocks of turns in which such a score can be, then the scores of these blocks.
+        metric, sign, number = scores.pop(0)
+        bounds = {"<": "b.low {} ?", ">": "b.high {} ?"}.get(sign[0], "? BETWEEN b.low AND b.high").format(sign)
+        where = [
+            f"b.metric = ? AND {bounds}",
+            "s.turn_id BETWEEN b.block * 32 AND b.block * 32 + 31",
+            f"s.standing = 2 AND s.value {sign} ?",
+            "s.kind_id IN (SELECT id FROM score_kinds WHERE metric = ?)",
+            *query.where,
+        ]
+        values = [metric, number, number, metric, *query.values]
+        key, tables = "s.turn_id", "score_ranges b CROSS JOIN scores s"
+        joined = "CROSS JOIN turns t ON t.id = s.turn_id"
+    else:
+        key, tables, joined, where, values = "t.id", "turns t", "", list(query.where), list(query.values)
+    for metric, sign, number in scores:
+        condition = scored(metric, sign, number)
+        where, values = [*where, condition.sql], [*values, *condition.values]
+    return key, f"{tables} {joined}" if query.where or scores else tables, where, values
 
 
 def _and(where: list[str]) -> str:
     return " WHERE " + " AND ".join(where) if where else ""
-
-
-def corpus(connection: Connection, query: Filter, metric: str) -> list[tuple[str, tuple[float, ...], int]]:
-    """Corpus signature, summed statistics and number of turns, for each signature among the complete turns."""
-    rows: dict[str, list[list[float]]] = defaultdict(list)
-    cursor = connection.cursor()
-    cursor.row_factory = None  # a hundred thousand tuples, each looked at once
-    for chunk in chunks(connection, query.and_where("t.status = 'complete'")):
-        newest: dict[tuple[int, str], str] = {}
-        for turn_id, signature, stats in cursor.execute(
-            "SELECT s.turn_id, s.corpus_signature, s.stats FROM json_each(?) j "
-            "CROSS JOIN turns t ON t.id = j.value CROSS JOIN scores s ON s.turn_id = t.id "
-            "AND s.reference_set = t.reference_set AND s.metric = ? "
-            "WHERE s.corpus_signature != '' AND s.stats != '[]' ORDER BY s.id",
-            (json.dumps(chunk), metric),
-        ).fetchall():
-            newest[turn_id, signature] = stats
-        texts: dict[str, list[str]] = defaultdict(list)
-        for (_, signature), stats in newest.items():
-            texts[signature].append(stats)
-        for signature, found in texts.items():
-            rows[signature] += json.loads(f"[{','.join(found)}]")
-    return [
-        # fsum: the sum does not depend on the order in which turns were made.
-        (signature, tuple(map(math.fsum, zip(*group, strict=True))), len(group))
-        for signature, found in rows.items()
-        for width in sorted({len(one) for one in found})
-        for group in [[one for one in found if len(one) == width]]
-    ]
 
 
 def chunks(connection: Connection, query: Filter) -> Iterator[list[int]]:
@@ -232,9 +225,3 @@ def _run(row: Row) -> Run:
 def run_turns(connection: Connection, run_id: int) -> list[Turn]:
     """The turns of a run, in the order they were made."""
     return turns(connection, ids(connection, EVERYTHING.and_where("t.run_id = ?", run_id), oldest_first=True))
-
-
-def all_scores(connection: Connection, turn_id: int) -> list[tuple[str, float, Score]]:
-    """Reference set, Unix time and score of all that was ever computed for a turn, oldest first."""
-    rows = connection.execute("SELECT * FROM scores WHERE turn_id = ? ORDER BY id", (turn_id,)).fetchall()
-    return [(row["reference_set"], row["created"], score_from(row)) for row in rows]

@@ -162,6 +162,8 @@ class Run:
 
 def clean(text: str) -> str:
     """`text` as UTF-8 can hold it: half a surrogate pair becomes U+FFFD, nothing else changes."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -226,27 +228,39 @@ def reference_set(texts: Iterable[str]) -> str:
     return hashlib.sha256(to_json(ordered).encode()).hexdigest()[:16] if ordered else ""
 
 
-def score_columns(score: Score) -> tuple[str, str, float | None, str, int, str, str, str]:
-    """metric, title, value, signature, n, stats, corpus_signature, error; NaN is NULL with its reason."""
+Kind = tuple[str, str, int, str, str]
+"""Metric, title, place in the task's order, signature and corpus signature: what many scores have in common."""
+Packed = tuple[Kind, tuple[float | None, int, str, str]]
+"""The kind of a score, and its value, n, statistics and error."""
+
+
+def pack_score(score: Score, position: int) -> Packed:
+    """The columns of a score; NaN is NULL with its reason."""
     value, error = finite(score.value), clean(score.error)
     if score.value is not None and value is None:
         error = error or f"the metric gave {float(score.value)}, which is no score"
-    stats = [finite(one) for one in score.stats]
-    whole = value is not None and None not in stats  # what could not be scored must not enter a corpus score either
-    return (
-        clean(score.metric),
-        clean(score.title),
-        value,
-        clean(score.signature),
-        int(score.n),
-        to_json(stats if whole else []),
-        clean(score.corpus_signature) if whole else "",
-        error,
-    )
+    # What could not be scored must not enter a corpus score either.
+    stats = None if value is None else _statistics(score.stats)
+    signature = "" if stats is None else clean(score.corpus_signature)
+    kind = (clean(score.metric), clean(score.title), position, clean(score.signature), signature)
+    return kind, (value, int(score.n), stats or "[]", error)
+
+
+def _statistics(stats: Iterable[float]) -> str | None:
+    """As JSON, whole numbers without a point; None if one is no number."""
+    parts = []
+    for one in stats:
+        if type(one) is int:
+            parts.append(str(one))
+        elif (number := finite(one)) is None:
+            return None
+        else:
+            parts.append(str(int(number)) if number.is_integer() else repr(number))
+    return f"[{','.join(parts)}]"
 
 
 def score_from(row: Row) -> Score:
-    """The score in a row of `scores`."""
+    """The score in a row of the view `scored`."""
     return Score(
         metric=row["metric"],
         title=row["title"],

@@ -33,8 +33,10 @@ class _Job(Generic[T]):
 class Writer:
     """Owns the connection that writes. What it is given runs in one thread, each piece all or nothing."""
 
-    def __init__(self, connection: Connection, path: Path) -> None:
+    def __init__(self, connection: Connection, path: Path, last: Callable[[Connection], object]) -> None:
+        """`last` is called in every transaction, before it is committed."""
         self._connection = connection
+        self._last = last
         self._path = path
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
@@ -93,6 +95,7 @@ class Writer:
             with writing(self._connection):
                 for job in group:
                     self._step(job, answers)
+                self._last(self._connection)
         except BaseException as error:  # nothing of the group is on the disk, whatever the steps answered
             refusal = self._translate(error)
             for job in group:

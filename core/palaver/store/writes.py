@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 
 from palaver.errors import NotFound
 from palaver.metric import Score
 from palaver.model import Generation
-from palaver.store import process
+from palaver.store import process, scores
 from palaver.store.reads import no_turn
 from palaver.store.rows import (
     TurnStart,
@@ -18,7 +17,6 @@ from palaver.store.rows import (
     finite,
     reference_set,
     request_key,
-    score_columns,
     to_json,
 )
 from palaver.store.sqlite import Connection, Row
@@ -178,28 +176,15 @@ def _active(connection: Connection, turn_id: int) -> list[Row]:
     ).fetchall()
 
 
-def add_scores(connection: Connection, turn_id: int, scores: Sequence[Score]) -> None:
+def add_scores(connection: Connection, turn_id: int, found: Sequence[Score]) -> None:
     """Scores of the output as it is against the references as they are; none is added twice."""
     turn = _turn(connection, turn_id)
-    insert_scores(connection, turn_id, turn["output"], turn["reference_set"], scores)
+    scores.add(connection, turn_id, turn["output"], turn["reference_set"], found)
 
 
-def insert_scores(connection: Connection, turn_id: int, output: str, references: str, scores: Sequence[Score]) -> None:
-    """Scores of `output` against the reference set of that name."""
-    if not scores:
-        return
-    scored, now = hashlib.sha256(output.encode()).hexdigest()[:16], time.time()
-    connection.executemany(
-        "INSERT INTO scores (turn_id, position, reference_set, output_hash, created, metric, title, value, "
-        "signature, n, stats, corpus_signature, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT DO NOTHING",
-        [(turn_id, position, references, scored, now, *score_columns(score)) for position, score in enumerate(scores)],
-    )
-
-
-def add_many_scores(connection: Connection, scores: Sequence[tuple[int, Sequence[Score]]]) -> None:
+def add_many_scores(connection: Connection, many: Sequence[tuple[int, Sequence[Score]]]) -> None:
     """Scores of many turns."""
-    for turn_id, found in scores:
+    for turn_id, found in many:
         add_scores(connection, turn_id, found)
 
 
@@ -275,6 +260,16 @@ def _turn(connection: Connection, turn_id: int) -> Row:
     if row is None:
         raise no_turn(turn_id)
     return row
+
+
+def next_id(connection: Connection, table: str) -> int:
+    """A number that no row of the table has or had."""
+    last = connection.execute(
+        f"SELECT max((SELECT coalesce(max(id), 0) FROM {table}), "
+        "(SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?))",
+        (table,),
+    ).fetchone()
+    return int(last[0]) + 1
 
 
 def _insert(connection: Connection, table: str, columns: Mapping[str, Column]) -> int:

@@ -1,0 +1,150 @@
+"""Scores of turns: short rows in the order of turns, what they have in common kept once; added to, never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from palaver.metric import Score
+from palaver.store.filter import Filter
+from palaver.store.reads import chunks
+from palaver.store.rows import Kind, Packed, pack_score, score_from
+from palaver.store.sqlite import Connection
+
+Scored = tuple[int, str, str, Sequence[Score]]
+"""A turn, its output, the name of its set of references, and what the one scores against the other."""
+
+
+def insert(connection: Connection, found: Iterable[Scored]) -> None:
+    """Scores of turns that have none yet."""
+    now, new = time.time(), []
+    for turn_id, output, references, scores in found:
+        if scores:
+            scored = output_hash(output)
+            packed = [pack_score(score, position) for position, score in enumerate(scores)]
+            new.append((turn_id, references, scored, packed))
+    kinds = _kinds(connection, {kind for _, _, _, packed in new for kind, _ in packed})
+    rows = []
+    for turn_id, references, scored, packed in new:
+        newest = {kind[0].lower(): serial for serial, (kind, _) in enumerate(packed)}
+        rows += [
+            (turn_id, serial, kinds[kind], 1 + (newest[kind[0].lower()] == serial), now, references, scored, *values)
+            for serial, (kind, values) in enumerate(packed)
+        ]
+    _insert(connection, rows)
+
+
+def add(connection: Connection, turn_id: int, output: str, references: str, scores: Sequence[Score]) -> None:
+    """Scores of a turn that may have some; what was scored, how and against what is not added twice."""
+    scored, now, rows = output_hash(output), time.time(), []
+    known = {
+        tuple(row)
+        for row in connection.execute(
+            "SELECT lower(metric), signature, error FROM scored WHERE turn_id = ? AND reference_set = ? "
+            "AND output_hash = ?",
+            (turn_id, references, scored),
+        ).fetchall()
+    }
+    packed = [pack_score(score, position) for position, score in enumerate(scores)]
+    kinds = _kinds(connection, {kind for kind, _ in packed})
+    last = connection.execute("SELECT max(serial) FROM scores WHERE turn_id = ?", (turn_id,)).fetchone()[0]
+    serial = -1 if last is None else int(last)
+    for kind, values in packed:
+        name = (kind[0].lower(), kind[3], values[-1])
+        if name not in known:  # an error may be followed by a number, once
+            known.add(name)
+            serial += 1
+            rows.append((turn_id, serial, kinds[kind], 1, now, references, scored, *values))
+    if rows:
+        _insert(connection, rows)
+        connection.execute("UPDATE scores SET standing = 1 WHERE turn_id = ? AND standing = 2", (turn_id,))
+        connection.execute(
+            "UPDATE scores SET standing = 2 WHERE turn_id = ?1 AND serial IN "
+            "(SELECT max(serial) FROM scored WHERE turn_id = ?1 AND standing = 1 GROUP BY metric)",
+            (turn_id,),
+        )
+
+
+def output_hash(output: str) -> str:
+    """A name for what was scored."""
+    return hashlib.sha256(output.encode()).hexdigest()[:16]
+
+
+def _kinds(connection: Connection, wanted: set[Kind]) -> dict[Kind, int]:
+    columns = "(metric, title, position, signature, corpus_signature)"
+    connection.executemany(
+        f"INSERT INTO score_kinds {columns} VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", list(wanted)
+    )
+    return {
+        kind: int(
+            connection.execute(f"SELECT id FROM score_kinds WHERE {columns} = (?, ?, ?, ?, ?)", kind).fetchone()[0]
+        )
+        for kind in wanted
+    }
+
+
+def _insert(connection: Connection, rows: Sequence[tuple[int | str | float | None, ...]]) -> None:
+    connection.executemany(
+        "INSERT INTO scores (turn_id, serial, kind_id, standing, created, reference_set, output_hash, value, n, stats, "
+        "error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+def corpus(connection: Connection, query: Filter, metric: str) -> list[tuple[str, tuple[float, ...], int]]:
+    """Corpus signature, summed statistics and number of turns, for each signature among the complete turns."""
+    signatures = {
+        int(row[0]): str(row[1])
+        for row in connection.execute(
+            "SELECT id, corpus_signature FROM score_kinds WHERE metric = ? AND corpus_signature != ''", (metric,)
+        ).fetchall()
+    }
+    rows: dict[str, list[list[float]]] = defaultdict(list)
+    cursor = connection.cursor()
+    cursor.row_factory = None  # a hundred thousand tuples, each looked at once
+    kinds = ", ".join(map(str, signatures))
+    for chunk in chunks(connection, query.and_where("t.status = 'complete'")) if signatures else ():
+        newest: dict[tuple[int, str], str] = {}
+        for turn_id, kind, stats in cursor.execute(
+            "SELECT s.turn_id, s.kind_id, s.stats FROM json_each(?) j CROSS JOIN scores s ON s.turn_id = j.value "
+            f"WHERE s.standing > 0 AND s.kind_id IN ({kinds}) AND s.stats != '[]'",
+            (json.dumps(chunk),),
+        ).fetchall():
+            newest[turn_id, signatures[kind]] = stats  # in the order they were made: the last one stays
+        texts: dict[str, list[str]] = defaultdict(list)
+        for (_, signature), stats in newest.items():
+            texts[signature].append(stats)
+        for signature, found in texts.items():
+            rows[signature] += json.loads(f"[{','.join(found)}]")
+    return [
+        # fsum: the sum does not depend on the order in which turns were made.
+        (signature, tuple(map(math.fsum, zip(*group, strict=True))), len(group))
+        for signature, found in rows.items()
+        for width in sorted({len(one) for one in found})
+        for group in [[one for one in found if len(one) == width]]
+    ]
+
+
+def all_scores(connection: Connection, turn_id: int) -> list[tuple[str, float, Score]]:
+    """Reference set, Unix time and score of all that was ever computed for a turn, oldest first."""
+    rows = connection.execute("SELECT * FROM scored WHERE turn_id = ? ORDER BY serial", (turn_id,)).fetchall()
+    return [(row["reference_set"], row["created"], score_from(row)) for row in rows]
+
+
+def extremes(connection: Connection, run_id: int, metric: str, lowest: bool, limit: int) -> list[tuple[int, float]]:
+    """The turns of a run that one metric scored lowest or highest, with the score against the references of now."""
+    order = "ASC" if lowest else "DESC"
+    rows = connection.execute(
+        "SELECT t.id, s.value FROM turns t CROSS JOIN scored s ON s.turn_id = t.id AND s.standing = 2 "
+        "WHERE t.run_id = ? AND t.status = 'complete' AND s.metric = ? AND s.value IS NOT NULL "
+        f"ORDER BY s.value {order}, t.id LIMIT ?",
+        (run_id, metric, limit),
+    ).fetchall()
+    return [(row[0], row[1]) for row in rows]
+
+
+__all__ = ["Packed", "Scored", "add", "all_scores", "corpus", "extremes", "insert", "output_hash"]
