@@ -13,30 +13,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 from palaver.metric import Score
 from palaver.model import Generation
 from palaver.store import Answered, Store, TurnStart, parse_filter, sqlite_version
-from palaver.store.sqlite import connect
 
 TASKS = ("translate", "summarize", "qa", "chat")
 GROUP = 500
-FRESH = 50_000
-"""Turns that are made; more of them are copies."""
 MODELS = ("opus-mt-en-de", "nllb-200-600M", "qwen2.5-0.5b", "smollm2", "lead-3")
 
 
-def fill(store: Store, rows: int) -> tuple[float, float]:
-    """Rows a second that history takes, in commits of 500 answers with two scores each, over all and of the
-    last 200 commits.
+def vocabulary(chance: random.Random) -> list[str]:
+    """20,000 words of syllables, the common ones first."""
+    syllables = [a + b for a in "bcdfghklmnprst" for b in "aeiou"]
+    return ["".join(chance.choices(syllables, k=chance.randint(1, 4))) for _ in range(20_000)]
 
-    Making the texts does not count. One row in 50 is rated.
+
+def fill(store: Store, rows: int) -> tuple[float, float, float]:
+    """Rows a second that history takes, in commits of 500 answers with two scores each: over all of them, the median
+    of the last 200 commits, and over all by processor time.
+
+    Making the texts does not count; all that is ever done for the search and the filters does. One row in 50 is rated.
     """
     chance = random.Random(1)
-    syllables = [a + b for a in "bcdfghklmnprst" for b in "aeiou"]
-    words = ["".join(chance.choices(syllables, k=chance.randint(1, 4))) for _ in range(20_000)]
+    words = vocabulary(chance)
     weights = list(itertools.accumulate(1 / rank for rank in range(1, len(words) + 1)))  # as in natural text: Zipf 1949
     run_id = store.begin_run("eval", "bench")
 
@@ -53,38 +54,33 @@ def fill(store: Store, rows: int) -> tuple[float, float]:
         )
         return Answered(start, "complete", output, output, Generation(output, "stop", 80, 60, 0.1, 1.0), "", (), scores)
 
-    took = []
+    took, used = [], 0.0
     for first in range(0, rows, GROUP):
-        answers = [answer(number) for number in range(first, first + GROUP)]
-        began = time.perf_counter()
+        answers = [answer(number) for number in range(first, min(first + GROUP, rows))]
+        began, processor = time.perf_counter(), time.process_time()
         ids = store.add_answers(answers).result()
         took.append(time.perf_counter() - began)
+        used += time.process_time() - processor
         for turn_id in ids[::50]:
             store.rate(int(turn_id or 0), chance.randint(1, 5))
-    return rows / sum(took), GROUP / statistics.median(took[-200:])
+    return rows / sum(took), GROUP / statistics.median(took[-200:]), rows / used
 
 
-def grow(path: Path, rows: int, target: int) -> None:
-    """The same turns again and again under new ids, until there are `target`: within SQLite, an index at a time."""
-    with closing(connect(path, write=True)) as db:
-        columns = {
-            table: [row[1] for row in db.execute(f"PRAGMA table_info({table})").fetchall()]
-            for table in ("turns", "scores")
-        }
-        trigger = db.execute("SELECT sql FROM sqlite_master WHERE name = 'turns_fts_insert'").fetchone()[0]
-        scores = db.execute("SELECT max(id) FROM scores").fetchone()[0]
-        db.execute("BEGIN")
-        db.execute("DROP TRIGGER turns_fts_insert")
-        for copy in range(1, target // rows):
-            new = {"id": f"id + {copy * rows}", "example_id": f"example_id || '-{copy}'"}
-            chosen = ", ".join(new.get(one, one) for one in columns["turns"])
-            db.execute(f"INSERT INTO turns SELECT {chosen} FROM turns WHERE id <= {rows}")
-            new = {"id": f"id + {copy * scores}", "turn_id": f"turn_id + {copy * rows}"}
-            chosen = ", ".join(new.get(one, one) for one in columns["scores"])
-            db.execute(f"INSERT INTO scores SELECT {chosen} FROM scores WHERE id <= {scores}")
-        db.execute(trigger)
-        db.execute("INSERT INTO turns_fts (turns_fts) VALUES ('rebuild')")
-        db.execute("COMMIT")
+def any_word(store: Store) -> None:
+    """Words from the most common to the rarest, and some that are nowhere: the slowest of 300."""
+    words = vocabulary(random.Random(1))
+    chosen = [words[rank] for rank in range(100)] + words[100::100] + ["nowhere"]
+    medians = []
+    for word in chosen:
+        parsed, took = parse_filter(word), []
+        for _ in range(5):
+            began = time.perf_counter()
+            store.page(parsed)
+            took.append((time.perf_counter() - began) * 1000)
+        medians.append((statistics.median(took), word))
+    slowest, word = max(medians)
+    middle = statistics.median(one for one, _ in medians)
+    print(f"page: any of {len(chosen)} words: median {middle:.2f} ms, slowest '{word}' {slowest:.2f} ms")
 
 
 def timed(name: str, call: Callable[[], object], *, times: int = 7) -> None:
@@ -104,10 +100,10 @@ def main(rows: int, kept: Path | None) -> None:
         path = kept or Path(folder) / "history.db"
         if not path.exists():
             with Store.open(path) as store:
-                speed, last = fill(store, min(rows, FRESH))
-            if rows > FRESH:
-                grow(path, FRESH, rows)
-            print(f"written at {speed:,.0f} turns/s, the last at {last:,.0f}")
+                speed, last, processor = fill(store, rows)
+            print(
+                f"written at {speed:,.0f} turns/s, the last at {last:,.0f}; {processor:,.0f} a second of processor time"
+            )
         size = path.stat().st_size / 1e6
         print(f"SQLite {sqlite_version}, {rows:,} turns, {size:.0f} MB, {size / rows * 1e3:.2f} kB a turn")
         print(f"{'':<52} {'median':>12} {'slowest':>12}")
@@ -132,6 +128,9 @@ def main(rows: int, kept: Path | None) -> None:
                 "is:failed",
                 common,
                 f'"{rare}"',
+                f"{common[:4]}*",
+                f"{common[:2]}*",
+                f"*{common[1:5]}*",
                 f"{common} chrf<50",
                 f"-{common}",
                 "ba",
@@ -141,7 +140,13 @@ def main(rows: int, kept: Path | None) -> None:
                 timed(f"page: {query}", lambda parsed=parsed: store.page(parsed))  # type: ignore[misc]
                 timed(f"count: {query}", lambda parsed=parsed: store.count(parsed))  # type: ignore[misc]
             timed("count up to 1,000: chrf<50", lambda: store.count(parse_filter("chrf<50"), limit=1000))
-            timed("corpus chrf of one model", lambda: store.corpus(parse_filter("model:smollm2"), "chrf"), times=3)
+            any_word(store)
+            for query in (f"model:smollm2 id<={rows // 2}", "chrf<10", f"id<={rows // 10}"):
+                parsed = parse_filter(query)
+                n = store.count(parsed)
+                began = time.process_time()
+                timed(f"corpus: {query} ({n:,} turns)", lambda parsed=parsed: store.corpus(parsed, "chrf"), times=5)  # type: ignore[misc]
+                print(f"{'':<52} {(time.process_time() - began) * 200:9.2f} ms of processor time")
             run_id = store.begin_run("chat")
             start = TurnStart(run_id, "chat", "m", "b:m", {"text": "hello there"}, "hello there")
             timed("begin a turn (one commit, with fsync)", lambda: bool(store.begin_turn(start)), times=30)

@@ -61,7 +61,7 @@ class Store(Conversations, Browsing):
             if connection is not None:
                 connection.close()
             raise error if isinstance(error, StoreError) else explain(error, path) from error
-        return cls(path, Writer(connection, path, words.index_marked))
+        return cls(path, Writer(connection, path, words.index_new))
 
     @staticmethod
     def set_aside(path: Path) -> Path:

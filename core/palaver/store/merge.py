@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palaver.errors import BadInput
+from palaver.store import scores
 from palaver.store.migrations import APPLICATION_ID, VERSION
 from palaver.store.sqlite import Connection, Error, connect_read_only, explain, writing
-from palaver.store.words import index_marked
+from palaver.store.words import index_new
 
 # Columns that hold the id of a row of another table, by table; all but tags and scores number their rows.
 _LINKS = {
@@ -45,7 +46,7 @@ def merge(connection: Connection, other: Path) -> Merged:
     try:
         with writing(connection):
             merged = _copy(connection)
-            index_marked(connection)
+            index_new(connection)
             return merged
     finally:
         connection.execute("DETACH DATABASE other")
@@ -90,6 +91,7 @@ def _copy(connection: Connection) -> Merged:
     )
     counts = {table: _copy_table(connection, table, shift) for table in _LINKS}
     connection.execute("DROP TABLE temp.wanted")
+    scores.widen_ranges(connection, after=shift["turns"])
     return Merged(counts["runs"], counts["turns"], whole - counts["runs"])
 
 

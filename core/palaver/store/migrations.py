@@ -66,7 +66,7 @@ def m006_find_words(db: Database) -> None:
     """Whole words instead of trigrams: a rare word is one short list, and to write it costs a quarter."""
     for statement in schema.FIND_WORDS:
         db.execute(statement)
-    total = int(db.execute("SELECT count(*) FROM unindexed").fetchone()[0])
+    total = int(db.execute("SELECT count(*) FROM turns").fetchone()[0])
     done = 0
     for some in words.index_some(db.conn):
         done += some

@@ -176,7 +176,8 @@ def _words_of(row: str) -> str:
 
 
 _FORGET_WORDS = f"""INSERT INTO turns_fts (turns_fts, rowid, words) SELECT 'delete', old.id, {_words_of("old")}
-            WHERE old.status != 'running' AND NOT EXISTS (SELECT 1 FROM unindexed WHERE turn_id = old.id);
+            WHERE old.status != 'running' AND old.id <= (SELECT up_to FROM indexed)
+            AND NOT EXISTS (SELECT 1 FROM unindexed WHERE turn_id = old.id);
         DELETE FROM unindexed WHERE turn_id = old.id;
         DELETE FROM respelled WHERE turn_id = old.id;"""
 
@@ -186,20 +187,22 @@ FIND_WORDS = (
     "DROP TRIGGER turns_fts_update",
     "DROP TABLE turns_fts",
     "DROP VIEW searched",
-    # Whoever writes indexes these before the commit. A trigger that wrote to FTS5 would start a new segment per row.
+    # In the index are the finished turns up to this number but for the few of the other table. Whoever writes moves the
+    # mark before the commit. A trigger per new turn would cost as much as its row: SQLite keeps a journal of each
+    # statement that has one, and FTS5 starts a new segment.
+    "CREATE TABLE indexed (up_to INTEGER NOT NULL) STRICT",
+    "INSERT INTO indexed (up_to) VALUES (0)",
     "CREATE TABLE unindexed (turn_id INTEGER PRIMARY KEY) STRICT",
     # The few turns whose words the tokenizer cannot see: scripts without spaces, decomposed letters.
     "CREATE TABLE respelled (turn_id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT",
     f"""CREATE VIEW searched AS SELECT t.id, {_words_of("t")} AS words FROM turns t
-        WHERE t.status != 'running' AND NOT EXISTS (SELECT 1 FROM unindexed u WHERE u.turn_id = t.id)""",
+        WHERE t.status != 'running' AND t.id <= (SELECT up_to FROM indexed)
+        AND NOT EXISTS (SELECT 1 FROM unindexed u WHERE u.turn_id = t.id)""",
     # No ranking is asked for, so no lengths are kept.
     """CREATE VIRTUAL TABLE turns_fts USING fts5(
         words, content='searched', content_rowid='id', columnsize=0,
         tokenize="unicode61 remove_diacritics 2 categories 'L* M* N* Co'")""",
     "INSERT INTO turns_fts (turns_fts, rank) VALUES ('automerge', 8)",
-    """CREATE TRIGGER turns_fts_insert AFTER INSERT ON turns WHEN new.status != 'running' BEGIN
-        INSERT INTO unindexed (turn_id) VALUES (new.id);
-    END""",
     f"""CREATE TRIGGER turns_fts_delete AFTER DELETE ON turns WHEN old.status != 'running' BEGIN
         {_FORGET_WORDS}
     END""",
@@ -207,7 +210,6 @@ FIND_WORDS = (
         {_FORGET_WORDS}
         INSERT INTO unindexed (turn_id) SELECT new.id WHERE new.status != 'running';
     END""",
-    "INSERT INTO unindexed (turn_id) SELECT id FROM turns WHERE status != 'running'",
 )
 
 PACK_SCORES = (
@@ -251,7 +253,7 @@ PACK_SCORES = (
     """CREATE VIEW scored AS
         SELECT s.*, k.metric, k.title, k.position, k.signature, k.corpus_signature
         FROM scores s JOIN score_kinds k ON k.id = s.kind_id""",
-    # Of 32 turns the lowest and the highest value: they only ever get wider, so what lies outside is not there.
+    # Of 32 turns the lowest and the highest value ever: what lies outside is not there.
     """CREATE TABLE score_ranges (
         metric TEXT NOT NULL COLLATE NOCASE,
         block INTEGER NOT NULL,
@@ -261,12 +263,6 @@ PACK_SCORES = (
     ) STRICT, WITHOUT ROWID""",
     """INSERT INTO score_ranges SELECT metric, turn_id / 32, min(value), max(value) FROM scored
         WHERE value IS NOT NULL GROUP BY metric, turn_id / 32""",
-    """CREATE TRIGGER scores_widen_ranges AFTER INSERT ON scores WHEN new.value IS NOT NULL BEGIN
-        INSERT INTO score_ranges SELECT metric, new.turn_id / 32, new.value, new.value FROM score_kinds
-            WHERE id = new.kind_id
-        ON CONFLICT DO UPDATE SET low = min(low, excluded.low), high = max(high, excluded.high)
-            WHERE excluded.low < low OR excluded.high > high;
-    END""",
     """UPDATE scores SET standing = 1 FROM turns t WHERE t.id = turn_id AND t.reference_set = scores.reference_set""",
     """UPDATE scores SET standing = 2 WHERE (turn_id, serial) IN
         (SELECT turn_id, max(serial) FROM scored WHERE standing = 1 GROUP BY turn_id, metric)""",

@@ -7,13 +7,20 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from palaver.metric import Score
 from palaver.store.filter import Filter
 from palaver.store.reads import chunks
 from palaver.store.rows import Kind, Packed, pack_score, score_from
 from palaver.store.sqlite import Connection
+
+BLOCK = 32
+"""Turns that share a range of values; the file is made for this number."""
+
+_WIDEN = "ON CONFLICT DO UPDATE SET low = min(low, excluded.low), high = max(high, excluded.high)"
+
+_Row = tuple[int, int, int, int, float, str, str, float | None, int, str, str]
 
 Scored = tuple[int, str, str, Sequence[Score]]
 """A turn, its output, the name of its set of references, and what the one scores against the other."""
@@ -22,25 +29,26 @@ Scored = tuple[int, str, str, Sequence[Score]]
 def insert(connection: Connection, found: Iterable[Scored]) -> None:
     """Scores of turns that have none yet."""
     now, new = time.time(), []
+    rows: list[_Row] = []
     for turn_id, output, references, scores in found:
         if scores:
             scored = output_hash(output)
             packed = [pack_score(score, position) for position, score in enumerate(scores)]
             new.append((turn_id, references, scored, packed))
     kinds = _kinds(connection, {kind for _, _, _, packed in new for kind, _ in packed})
-    rows = []
     for turn_id, references, scored, packed in new:
         newest = {kind[0].lower(): serial for serial, (kind, _) in enumerate(packed)}
         rows += [
             (turn_id, serial, kinds[kind], 1 + (newest[kind[0].lower()] == serial), now, references, scored, *values)
             for serial, (kind, values) in enumerate(packed)
         ]
-    _insert(connection, rows)
+    _insert(connection, kinds, rows)
 
 
 def add(connection: Connection, turn_id: int, output: str, references: str, scores: Sequence[Score]) -> None:
     """Scores of a turn that may have some; what was scored, how and against what is not added twice."""
-    scored, now, rows = output_hash(output), time.time(), []
+    scored, now = output_hash(output), time.time()
+    rows: list[_Row] = []
     known = {
         tuple(row)
         for row in connection.execute(
@@ -60,7 +68,7 @@ def add(connection: Connection, turn_id: int, output: str, references: str, scor
             serial += 1
             rows.append((turn_id, serial, kinds[kind], 1, now, references, scored, *values))
     if rows:
-        _insert(connection, rows)
+        _insert(connection, kinds, rows)
         connection.execute("UPDATE scores SET standing = 1 WHERE turn_id = ? AND standing = 2", (turn_id,))
         connection.execute(
             "UPDATE scores SET standing = 2 WHERE turn_id = ?1 AND serial IN "
@@ -87,11 +95,29 @@ def _kinds(connection: Connection, wanted: set[Kind]) -> dict[Kind, int]:
     }
 
 
-def _insert(connection: Connection, rows: Sequence[tuple[int | str | float | None, ...]]) -> None:
+def _insert(connection: Connection, kinds: Mapping[Kind, int], rows: Sequence[_Row]) -> None:
     connection.executemany(
         "INSERT INTO scores (turn_id, serial, kind_id, standing, created, reference_set, output_hash, value, n, stats, "
         "error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
+    )
+    metrics = {number: kind[0] for kind, number in kinds.items()}
+    values: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for turn_id, _, kind, _, _, _, _, value, *_ in rows:
+        if value is not None:
+            values[metrics[kind], turn_id // BLOCK].append(value)
+    connection.executemany(
+        f"INSERT INTO score_ranges VALUES (?, ?, ?, ?) {_WIDEN}",
+        [(metric, block, min(found), max(found)) for (metric, block), found in values.items()],
+    )
+
+
+def widen_ranges(connection: Connection, *, after: int) -> None:
+    """Note the scores of the turns after that number, which came over from another file."""
+    connection.execute(
+        f"INSERT INTO score_ranges SELECT metric, turn_id / {BLOCK}, min(value), max(value) FROM scored "
+        f"WHERE turn_id > ? AND value IS NOT NULL GROUP BY metric, turn_id / {BLOCK} {_WIDEN}",
+        (after,),
     )
 
 

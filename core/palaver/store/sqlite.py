@@ -21,6 +21,7 @@ else:
         import sqlite3 as sqlite
 
 Connection = sqlite.Connection
+Cursor = sqlite.Cursor
 Error = sqlite.Error
 Row = sqlite.Row
 sqlite_version: str = sqlite.sqlite_version

@@ -1,8 +1,7 @@
 """The index of words: what a word is, in scripts with spaces and without, and how turns get into the index.
 
-A turn is marked by a trigger when it is finished or changed. The one who writes indexes all marked turns just before
-the commit, so the index and the turns are never apart, whatever dies when. FTS5 takes many rows at once four times as
-fast as one by one in a trigger, which makes it begin a new piece of index for each.
+Whoever writes indexes all that is new or changed just before the commit, so the index and the turns are never apart,
+whatever dies when. FTS5 takes many rows at once several times as fast as one by one in a trigger.
 
 A word is a run of letters, digits and their marks. Case and accents do not count. Where a script writes no spaces
 (Chinese, Japanese, Thai and their like, and Korean with its endings), a run becomes its pairs of neighbours, and at the
@@ -16,7 +15,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from palaver.store.sqlite import Connection, Error, writing
+from palaver.store.sqlite import Connection, Cursor, Error, writing
 
 BREAK = " \ue000 "
 """Between the texts of a turn: a word that nobody types, so that no phrase reaches from one into the next."""
@@ -81,42 +80,58 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def index_marked(connection: Connection) -> int:
-    """Put the turns that are marked into the index, inside the caller's transaction; how many."""
-    return sum(index_some(connection))
+def index_new(connection: Connection) -> None:
+    """Put what is new or changed into the index, inside the caller's transaction."""
+    for _ in index_some(connection):
+        pass
 
 
 def index_some(connection: Connection) -> Iterator[int]:
     """The same bit by bit: how many turns each bit had."""
     cursor = connection.cursor()
     cursor.row_factory = None
-    while marked := cursor.execute(
-        "SELECT t.id, t.input_text, t.output, t.reference_text, t.note "
-        "FROM unindexed u CROSS JOIN turns t ON t.id = u.turn_id ORDER BY u.turn_id LIMIT ?",
+    while changed := cursor.execute(
+        f"SELECT {_TEXTS} FROM unindexed u CROSS JOIN turns t ON t.id = u.turn_id "
+        "WHERE t.id <= (SELECT up_to FROM indexed) ORDER BY u.turn_id LIMIT ?",
         (CHUNK,),
     ).fetchall():
-        spelled = [(turn_id, text) for turn_id, *texts in marked if (text := respelled(texts)) is not None]
-        if spelled:
-            cursor.executemany("INSERT OR REPLACE INTO respelled (turn_id, text) VALUES (?, ?)", spelled)
-        changed = dict(spelled)
-        cursor.executemany(
-            "INSERT INTO turns_fts (rowid, words) VALUES (?, ?)",
-            [(turn_id, changed.get(turn_id) or BREAK.join(texts)) for turn_id, *texts in marked],
-        )
-        cursor.execute("DELETE FROM unindexed WHERE turn_id <= ?", (marked[-1][0],))
-        yield len(marked)
+        _index(cursor, changed)
+        cursor.execute("DELETE FROM unindexed WHERE turn_id <= ?", (changed[-1][0],))
+        yield len(changed)
+    while new := cursor.execute(
+        f"SELECT {_TEXTS} FROM turns t WHERE t.id > (SELECT up_to FROM indexed) ORDER BY t.id LIMIT ?", (CHUNK,)
+    ).fetchall():
+        _index(cursor, [one for one in new if one[1] != "running"])  # these are marked when they are finished
+        cursor.execute("UPDATE indexed SET up_to = ?", (new[-1][0],))
+        yield len(new)
+    cursor.execute("DELETE FROM unindexed")
+
+
+_TEXTS = "t.id, t.status, t.input_text, t.output, t.reference_text, t.note"
+
+
+def _index(cursor: Cursor, turns: Sequence[tuple[int, str, str, str, str, str]]) -> None:
+    spelled = {turn_id: text for turn_id, _, *texts in turns if (text := respelled(texts)) is not None}
+    if spelled:
+        cursor.executemany("INSERT INTO respelled (turn_id, text) VALUES (?, ?)", list(spelled.items()))
+    cursor.executemany(
+        "INSERT INTO turns_fts (rowid, words) VALUES (?, ?)",
+        [(turn_id, spelled.get(turn_id) or BREAK.join(texts)) for turn_id, _, *texts in turns],
+    )
 
 
 def catch_up(connection: Connection) -> None:
-    """Index what another program has changed in the file, if it has."""
-    if connection.execute("SELECT 1 FROM unindexed LIMIT 1").fetchone() is not None:
+    """Index what another program has written into the file, if it has."""
+    if connection.execute(
+        "SELECT 1 FROM unindexed UNION ALL SELECT 1 FROM turns WHERE id > (SELECT up_to FROM indexed) LIMIT 1"
+    ).fetchone():
         with writing(connection):
-            index_marked(connection)
+            index_new(connection)
 
 
 def check(connection: Connection) -> str:
     """`ok`, or what is wrong with the index beside the texts."""
-    index_marked(connection)
+    index_new(connection)
     try:
         connection.execute("INSERT INTO turns_fts (turns_fts, rank) VALUES ('integrity-check', 1)")
     except Error as error:

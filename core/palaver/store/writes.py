@@ -15,8 +15,9 @@ from palaver.store.rows import (
     clean,
     config_to_json,
     finite,
+    key_of,
     reference_set,
-    request_key,
+    texts_to_json,
     to_json,
 )
 from palaver.store.sqlite import Connection, Row
@@ -56,6 +57,7 @@ def check_run(connection: Connection, run_id: int) -> None:
 
 def start_columns(start: TurnStart, owner: process.Owner, palaver_version: str) -> dict[str, Column]:
     """What the row of a turn holds before it is answered, but for the time."""
+    options, inputs, config = to_json(start.options), texts_to_json(start.inputs), config_to_json(start.config)
     return {
         "run_id": start.run_id,
         "parent_id": start.parent_id,
@@ -72,15 +74,15 @@ def start_columns(start: TurnStart, owner: process.Owner, palaver_version: str) 
         "pid": owner.pid,
         "process_start": owner.start,
         "boot_id": owner.boot,
-        "options": to_json(start.options),
-        "config": config_to_json(start.config),
-        "inputs": to_json(start.inputs),
+        "options": options,
+        "config": config,
+        "inputs": inputs,
         "input_text": clean(start.input_text),
         "prompt": to_json([{"role": one.role, "content": one.content} for one in start.prompt]),
         "example_id": None if start.example_id is None else clean(start.example_id),
         "epoch": start.epoch,
         "cached_from": start.cached_from,
-        "request_key": request_key(start),
+        "request_key": key_of(start, options, inputs, config),
     }
 
 
