@@ -114,7 +114,7 @@ def ids(
     oldest_first: bool = False,
 ) -> list[int]:
     """Ids of the matching turns, newest first unless told otherwise; `before` and `after` are ids, exclusive."""
-    key, tables, where, values = _selection(query)
+    key, tables, where, values = selection(query)
     if before is not None:
         where, values = [*where, f"{key} < ?"], [*values, before]
     if after is not None:
@@ -141,7 +141,7 @@ def page(connection: Connection, query: Filter, *, before: int | None, after: in
 
 def count(connection: Connection, query: Filter, *, limit: int | None, newer_than: int | None = None) -> int:
     """How many turns match, counted no further than `limit`."""
-    key, tables, where, values = _selection(query)
+    key, tables, where, values = selection(query)
     if newer_than is not None:
         where, values = [*where, f"{key} > ?"], [*values, newer_than]
     if limit is None:
@@ -150,7 +150,7 @@ def count(connection: Connection, query: Filter, *, limit: int | None, newer_tha
     return int(connection.execute(sql, (*values, limit)).fetchone()[0])
 
 
-def _selection(query: Filter) -> tuple[str, str, list[str], list[Value]]:
+def selection(query: Filter) -> tuple[str, str, list[str], list[Value]]:
     """What the id is called, FROM, WHERE and values. Whatever knows the newest hits without a sort leads."""
     scores = list(query.scores)
     if query.match:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from palaver.metric import Score
 from palaver.store.filter import Filter
-from palaver.store.reads import chunks
+from palaver.store.reads import selection
 from palaver.store.rows import Kind, Packed, pack_score, score_from
 from palaver.store.sqlite import Connection
 
@@ -129,30 +129,32 @@ def corpus(connection: Connection, query: Filter, metric: str) -> list[tuple[str
             "SELECT id, corpus_signature FROM score_kinds WHERE metric = ? AND corpus_signature != ''", (metric,)
         ).fetchall()
     }
-    rows: dict[str, list[list[float]]] = defaultdict(list)
+    if not signatures:
+        return []
+    key, tables, where, values = selection(query.and_where("t.status = 'complete'"))
     cursor = connection.cursor()
     cursor.row_factory = None  # a hundred thousand tuples, each looked at once
-    kinds = ", ".join(map(str, signatures))
-    for chunk in chunks(connection, query.and_where("t.status = 'complete'")) if signatures else ():
-        newest: dict[tuple[int, str], str] = {}
-        for turn_id, kind, stats in cursor.execute(
-            "SELECT s.turn_id, s.kind_id, s.stats FROM json_each(?) j CROSS JOIN scores s ON s.turn_id = j.value "
-            f"WHERE s.standing > 0 AND s.kind_id IN ({kinds}) AND s.stats != '[]'",
-            (json.dumps(chunk),),
-        ).fetchall():
-            newest[turn_id, signatures[kind]] = stats  # in the order they were made: the last one stays
-        texts: dict[str, list[str]] = defaultdict(list)
-        for (_, signature), stats in newest.items():
-            texts[signature].append(stats)
-        for signature, found in texts.items():
-            rows[signature] += json.loads(f"[{','.join(found)}]")
-    return [
-        # fsum: the sum does not depend on the order in which turns were made.
-        (signature, tuple(map(math.fsum, zip(*group, strict=True))), len(group))
-        for signature, found in rows.items()
-        for width in sorted({len(one) for one in found})
-        for group in [[one for one in found if len(one) == width]]
-    ]
+    newest: dict[str, dict[int, str]] = {signature: {} for signature in signatures.values()}
+    for turn_id, kind, stats in cursor.execute(
+        f"SELECT c.turn_id, c.kind_id, c.stats FROM {tables} CROSS JOIN scores c ON c.turn_id = {key} "
+        f"WHERE {' AND '.join(where)} AND c.standing > 0 AND c.kind_id IN ({', '.join(map(str, signatures))}) "
+        "AND c.stats != '[]'",
+        values,
+    ):
+        newest[signatures[kind]][turn_id] = stats  # in the order they were made: the last one stays
+    found: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for signature, texts in newest.items():
+        for text in texts.values():
+            found[signature, text.count(",") + 1].append(text)
+    return [(signature, _sums(texts, width), len(texts)) for (signature, width), texts in sorted(found.items())]
+
+
+def _sums(texts: list[str], width: int) -> tuple[float, ...]:
+    flat = json.loads(
+        f"[{','.join([text[1:-1] for text in texts])}]"
+    )  # one list, where lists of lists take twice as long
+    # fsum: the sum does not depend on the order in which turns were made.
+    return tuple(math.fsum(flat[place::width]) for place in range(width))
 
 
 def all_scores(connection: Connection, turn_id: int) -> list[tuple[str, float, Score]]:
