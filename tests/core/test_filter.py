@@ -13,6 +13,7 @@ from palaver.errors import UsageError
 from palaver.metric import Score
 from palaver.model import Generation
 from palaver.store import Store, TurnStart, parse_filter
+from palaver.store.rows import reference_set
 
 
 def add(store: Store, text: str, output: str, *, task: str = "translate", model: str = "opus-mt", **more: str) -> int:
@@ -62,11 +63,20 @@ def fill(store: Store) -> None:
         ("sat -cat", [4]),
         ('-"the dog" -is:failed', [3, 2, 1]),
         ("漢字テ", [2]),
-        ("漢字", [2]),  # shorter than a trigram, inside a longer word
+        ("漢字", [2]),  # in scripts without spaces every part is found
         ("字", [2]),
+        ("ca", []),  # words are whole
+        ("ca*", [5, 1]),
+        ("*at*", [5, 4, 1]),
+        ("*at", [5, 4, 1]),
+        ("-*at*", [3, 2]),
+        ("sat*", [4, 1]),
+        ('"the ca*"', [5, 1]),
         ("-字 is:complete", [3, 1]),
         ("cat 字", []),
-        ("0%", [3]),
+        ("100%", [3]),
+        ("%", [3]),  # no word: looked for as it is
+        ("*0%", [3]),
         ("a_b", [3]),
         ("_b", [3]),
         ("gesessen", [1]),
@@ -195,7 +205,68 @@ def test_random_text_never_breaks_the_search(store: Store) -> None:
         store.page(query)
 
 
-def test_a_very_short_word_says_that_it_looked_at_the_newest_turns_only() -> None:
-    assert parse_filter("漢字").is_recent_only
-    assert not parse_filter("漢字 kanji").is_recent_only  # the longer word leads, all turns are searched
-    assert not parse_filter("-am task:qa").is_recent_only
+def test_parts_of_words_say_that_only_the_newest_turns_were_looked_at() -> None:
+    assert parse_filter("*am*").is_recent_only
+    assert parse_filter("%").is_recent_only
+    assert not parse_filter("漢字").is_recent_only
+    assert not parse_filter("*am* kanji").is_recent_only  # the whole word leads, all turns are searched
+    assert not parse_filter("-*am* task:qa").is_recent_only
+    assert "newest 20,000" in parse_filter("*am*").advice
+    assert "sail*" in parse_filter("kat").advice
+    assert parse_filter("task:qa").advice == ""
+
+
+def test_filters_on_scores_find_what_a_look_at_every_turn_finds(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    with Store.open(tmp_path / "history.db") as store:
+        ids = [add(store, "x", "y", status=chance.choice(["complete", "failed"])) for _ in range(80)]
+        for _ in range(3):
+            for turn_id in chance.sample(ids, 30):
+                if chance.random() < 0.3:
+                    store.replace_references(turn_id, [chance.choice(["one", "two"])])
+                signature = chance.choice(["s", "t"])
+                value = chance.choice([None, *(round(chance.uniform(0, 100)) for _ in range(5))])
+                stats = (float(chance.randint(0, 9)), 0.5)
+                scores = [
+                    Score("chrf", "chrF", value, signature, 1, stats, f"c{signature}", "" if value else "none"),
+                    Score("bleu", "BLEU", chance.uniform(0, 1), "b"),
+                ]
+                store.add_scores(turn_id, scores)
+            store.delete([ids.pop(chance.randrange(len(ids)))])
+            turns = [store.turn(one) for one in reversed(ids)]
+            newest = {turn.id: {one.metric: one.value for one in turn.scores} for turn in turns}
+            for number in (0, 37, 99):
+                for query, holds in {
+                    f"chrf<{number}": lambda value, number=number: value < number,
+                    f"chrf>={number}": lambda value, number=number: value >= number,
+                    f"chrf={number}": lambda value, number=number: value == number,
+                }.items():
+                    wanted = [one for one, found in newest.items() if (v := found.get("chrf")) is not None and holds(v)]
+                    parsed = parse_filter(query)
+                    assert store.ids(parsed) == wanted, query
+                    assert store.count(parsed) == len(wanted)
+                    assert store.ids(parse_filter(f"-{query}")) == [one for one in newest if one not in wanted]
+                    half = [one for one in wanted if newest[one].get("bleu", 2) < 0.5]
+                    assert store.ids(parse_filter(f"{query} bleu<0.5")) == half
+                    assert store.ids(parse_filter(f"{query} y")) == wanted
+                    if len(wanted) > 3:
+                        assert [one.id for one in store.page(parsed, before=wanted[1], limit=2)] == wanted[2:4]
+                        assert [one.id for one in store.page(parsed, after=wanted[2], limit=1)] == [wanted[1]]
+            for query in ("", "chrf<50", "y"):
+                chosen = [turn for turn in turns if turn.id in store.ids(parse_filter(query))]
+                kept: dict[str, list[tuple[float, ...]]] = {}
+                for turn in chosen:
+                    now = [one for name, _, one in store.all_scores(turn.id) if name == name_of(store, turn.id)]
+                    last = {one.corpus_signature: one.stats for one in now if one.metric == "chrf"}
+                    for signature, stats in last.items() if turn.status == "complete" else ():
+                        if stats and signature:
+                            kept.setdefault(signature, []).append(stats)
+                sums = sorted(
+                    (name, tuple(map(sum, zip(*all_, strict=True))), len(all_)) for name, all_ in kept.items()
+                )
+                assert store.corpus(parse_filter(query), "chrf") == sums, query
+
+
+def name_of(store: Store, turn_id: int) -> str:
+    """The set of references that a turn has now, by name."""
+    return reference_set(one.text for one in store.turn(turn_id).references)

@@ -32,6 +32,7 @@ def filled(path: Path, name: str, count: int) -> Path:
         ids = store.add_answers(answers).result()
         first = int(ids[0] or 0)
         store.tag(first, "odd")
+        store.vote(int(ids[1] or 0), [int(ids[-1] or 0)])
         store.replace_references(first, ["better"])
     return path
 
@@ -51,6 +52,10 @@ def test_shards_become_one_history_with_all_that_belongs_to_a_turn(tmp_path: Pat
         assert [store.turn(line.id).output for line in tagged] == ["answer two 0", "answer one 0"]
         assert [one.text for one in store.turn(tagged[0].id).references] == ["better"]
         assert [line.output_start for line in store.page(parse_filter('"two 3"'))] == ["answer two 3"]
+        assert [(store.turn(one.winner).output, store.turn(one.loser).output) for one in store.votes()] == [
+            ("answer two 1", "answer two 4"),
+            ("answer one 1", "answer one 4"),
+        ]
         assert store.check() == {"pages": "ok", "search": "ok"}
 
 
@@ -62,6 +67,25 @@ def test_a_shard_that_comes_again_brings_only_what_is_new(tmp_path: Path) -> Non
         found = store.merge(shard)
         assert (found.runs, found.turns, found.known) == (1, 2, 1)
         assert store.count() == 5
+
+
+def test_scores_of_either_file_are_found_and_named_after_a_merge(tmp_path: Path) -> None:
+    def scored(path: Path, *metrics: str) -> Path:
+        with Store.open(path) as store:
+            run = store.begin_run("eval", path.name)
+            start = TurnStart(run, "qa", "m", "b:m", {"text": "漢字"}, "漢字")
+            scores = tuple(Score(one, one.upper(), 7.0, f"{one}-s", 1, (1.0,), f"{one}-c") for one in metrics)
+            turn = Answered(start, "complete", "y", "y", Generation("", "stop"), scores=scores)
+            store.add_answers([turn]).result()
+        return path
+
+    with Store.open(scored(tmp_path / "all.db", "bleu", "chrf")) as store:
+        store.merge(scored(tmp_path / "other.db", "ter", "chrf"))
+        assert [[one.metric for one in turn.scores] for turn in store.turns()] == [["bleu", "chrf"], ["ter", "chrf"]]
+        assert store.ids(parse_filter("chrf>6")) == [2, 1]
+        assert store.ids(parse_filter("ter=7")) == store.ids(parse_filter("ter=7 漢")) == [2]
+        assert store.corpus(None, "chrf") == [("chrf-c", (2.0,), 2)]
+        assert store.check() == {"pages": "ok", "search": "ok"}
 
 
 def test_what_is_no_history_is_refused_and_nothing_changes(tmp_path: Path) -> None:

@@ -79,7 +79,11 @@ def list_turns(program: Program, words: tuple[str, ...], limit: int, as_json: bo
 @color_option
 @pass_program
 def search(program: Program, words: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """List the turns that have all WORDS in their input, output, references or note."""
+    """List the turns that have all WORDS in their input, output, references or note.
+
+    Case and accents do not count. A word is found whole: kat* finds what begins so, *atz* what has it inside (among the
+    newest 20,000 turns).
+    """
     from palaver.store import parse_filter
 
     # In quotes every word is a text, also one that looks like a filter.
@@ -101,7 +105,9 @@ def _list(program: Program, query: Filter, limit: int, as_json: bool) -> None:
     if total > len(found):
         program.output.talk(f"{len(found)} of {total} turns; more with --limit {total}")
     elif not found:
-        program.output.talk("No turn matches." if query else "Nothing has been asked yet.")
+        program.output.talk(f"No turn matches. {query.advice}".rstrip() if query else "Nothing has been asked yet.")
+    if found and query.is_recent_only:
+        program.output.talk(query.advice)
 
 
 def _row(line: TurnLine) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ class Program:
             path = history_file()
             if not is_kept:
                 path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="palaver-"))) / "history.db"
-            store = stack.enter_context(Store.open(path))
+            store = stack.enter_context(Store.open(path, tell=self.output.talk))
             store.mark_orphans()
             yield store
 

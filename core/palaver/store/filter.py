@@ -1,12 +1,13 @@
 """The filter language of history: words to find, and `key:value` to narrow down.
 
-    the cat  "the cat sat"  -draft           words inside input, output, references and notes
+    the cat  "the cat sat"  -draft           words and phrases in input, output, references and notes
+    kat*  *atz*                              words that begin so, words with that inside
     task:translate  model:opus*  plugin:x    names, with * for any characters; tag:good
     is:failed  has:ref  run:3  id:12         states; has: ref, score, rating, note, tag, error
     rating>3  chrf<50                        ratings and sentence scores, on the metric's own scale
     since:7d  since:2026-01-01  until:24h    times: m, h, d, w ago, a date, today, yesterday
 
-Everything must hold at once; a leading - negates. What is no filter is looked for as text.
+Everything must hold at once; a leading - negates. What is no filter is looked for as text, as `words` defines it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from palaver.store.rows import STATUSES, clean
 from palaver.store.words import has_no_spaces, is_word, phrases
 
 RECENT = 20_000
-"""Words of one or two characters, which no index knows, are looked for in this many newest turns."""
+"""What the index of words does not know, parts of words and signs, is looked for in this many newest turns."""
 
 _MAX_WORDS = 64
 _MAX_WORD = 1000
@@ -50,6 +51,13 @@ class Filter:
 
     def __bool__(self) -> bool:
         return bool(self.match or self.where or self.scores)
+
+    @property
+    def advice(self) -> str:
+        """What to know of a search that finds too little; empty if there is nothing to know."""
+        if self.is_recent_only:
+            return f"Parts of words, and signs, are looked for in the newest {RECENT:,} turns only."
+        return "Words are found whole: sail* finds what begins so, *sail* what has it inside." if self.match else ""
 
     def and_where(self, condition: str, *values: Value) -> Filter:
         """This filter narrowed by one more SQL condition on `t`."""
@@ -109,8 +117,10 @@ def _assemble(text: str, words: list[_Word], conditions: list[Condition]) -> Fil
     again: list[Condition] = []
     for word in words:
         query, inside = _looked_up(word.text)
-        if query:
-            (unwanted if word.is_negated else wanted).append(query)
+        if query and not word.is_negated:
+            wanted.append(query)
+        elif query and not inside:
+            unwanted.append(query)
         if inside:
             again.append(_inside(inside, is_negated=word.is_negated))
     match = " AND ".join(wanted)
@@ -131,14 +141,17 @@ def _assemble(text: str, words: list[_Word], conditions: list[Condition]) -> Fil
 
 def _looked_up(word: str) -> tuple[str, str]:
     """What the index is asked for, if it knows such words, and what must stand in the text as it is, if anything."""
-    bare = word.strip("*")
-    starts, ends = word.startswith("*"), word.endswith("*")
+    starts, bare, ends = _STARS.fullmatch(word).groups()  # type: ignore[union-attr]  # it fits any word
     if not is_word(bare):
         return "", word
     if starts and not has_no_spaces(bare):
         return "", bare
-    query, is_loose = phrases(bare, is_beginning=ends)
+    query, is_loose = phrases(bare, is_beginning=bool(ends))
     return query, bare if is_loose else ""
+
+
+# Two stars are a mark of Markdown.
+_STARS = re.compile(r"((?:\*(?!\*))?)(.*?)((?:(?<!\*)\*)?)", re.DOTALL)
 
 
 def _inside(text: str, *, is_negated: bool) -> Condition:

@@ -28,8 +28,10 @@ VERSION = 7
 APPLICATION_ID = 0x50414C56
 """`PALV` in the file's header: this database is a history and not some other program's."""
 
-TELL: ContextVar[Callable[[str], None]] = ContextVar("TELL", default=lambda said: None)
-"""Who wants to know how far a migration is."""
+PAUSE_SECONDS = 2.0
+"""Between two words on how far a migration is."""
+
+_tell: ContextVar[Callable[[str], None]] = ContextVar("tell", default=lambda said: None)
 
 
 def m001_record_turns(db: Database) -> None:
@@ -70,13 +72,13 @@ def m006_find_words(db: Database) -> None:
     done = 0
     for some in words.index_some(db.conn):
         done += some
-        TELL.get()(f"Indexing the words of the history, once: {done:,} of {total:,} turns")
+        _tell.get()(f"Indexing the words of the history: {done:,} of {total:,} turns")
 
 
 def m007_pack_scores(db: Database) -> None:
     """A score is one short row beside its turn, and a filter on scores skips where none can be."""
     for number, statement in enumerate(schema.PACK_SCORES, 1):
-        TELL.get()(f"Packing the scores of the history, once: step {number} of {len(schema.PACK_SCORES)}")
+        _tell.get()(f"Packing the scores of the history: step {number} of {len(schema.PACK_SCORES)}")
         db.execute(statement)
 
 
@@ -129,8 +131,10 @@ def _refuse_newer(path: Path, found: int) -> None:
         )
 
 
-def bring_up_to_date(connection: Connection, path: Path) -> None:
+def bring_up_to_date(connection: Connection, path: Path, tell: Callable[[str], None]) -> None:
     """Leave the file at VERSION, ready for writing; any number of processes may do this at once.
+
+    `tell` hears how far it is.
 
     Raises:
         StoreError: the file belongs to a newer Palaver or to another program; it is as it was.
@@ -144,8 +148,27 @@ def bring_up_to_date(connection: Connection, path: Path) -> None:
         if found == VERSION:
             return
         if found:
-            back_up(path, path.with_name(f"{path.name}.before-v{VERSION}-{time.strftime('%Y%m%d-%H%M%S')}"))
-        apply(connection)
+            copy = path.with_name(f"{path.name}.before-v{VERSION}-{time.strftime('%Y%m%d-%H%M%S')}")
+            tell(f"Bringing the history up to date, once; {copy} is a copy of it as it was.")
+            back_up(path, copy)
+        token = _tell.set(_now_and_then(tell))
+        try:
+            apply(connection)
+        finally:
+            _tell.reset(token)
+
+
+def _now_and_then(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """`tell`, but not oftener than a person reads."""
+    told = time.monotonic()
+
+    def wait(said: str) -> None:
+        nonlocal told
+        if time.monotonic() - told > PAUSE_SECONDS:
+            told = time.monotonic()
+            tell(said)
+
+    return wait
 
 
 def _recognise(connection: Connection, path: Path) -> int:

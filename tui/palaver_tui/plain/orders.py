@@ -197,7 +197,7 @@ class Orders:
         if total > len(lines):
             self._say(f"{len(lines)} of {total} turns. /history FILTER finds others, as task:qa or since:7d.")
         elif not lines:
-            self._say("No turn is like that." if rest else "Nothing has been asked yet.")
+            self._say(f"No turn is like that. {query.advice}".rstrip() if rest else "Nothing has been asked yet.")
         if lines:
             self._say("/details NUMBER says all about one.")
 

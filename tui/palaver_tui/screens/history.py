@@ -160,7 +160,7 @@ class HistoryScreen(TurnActsScreen):
     def _show_whether_empty(self, event: Table.Loaded) -> None:
         sentence = ""
         if not event.rows and (self._filter or self._deleted):
-            sentence = "No turn is like that; / changes the filter."
+            sentence = f"No turn is like that; / changes the filter. {self._filter.advice}".rstrip()
         elif not event.rows:
             sentence = "Nothing has been asked yet: press esc, and what you ask in the chat becomes a row here."
         self.set_class(not event.rows, "-nothing")
