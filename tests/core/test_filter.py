@@ -249,6 +249,7 @@ def test_filters_on_scores_find_what_a_look_at_every_turn_finds(tmp_path: Path) 
                     half = [one for one in wanted if newest[one].get("bleu", 2) < 0.5]
                     assert store.ids(parse_filter(f"{query} bleu<0.5")) == half
                     assert store.ids(parse_filter(f"{query} y")) == wanted
+                    assert store.ids(parse_filter(f"{query} task:translate id>0")) == wanted
                     if len(wanted) > 3:
                         assert [one.id for one in store.page(parsed, before=wanted[1], limit=2)] == wanted[2:4]
                         assert [one.id for one in store.page(parsed, after=wanted[2], limit=1)] == [wanted[1]]

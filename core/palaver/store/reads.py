@@ -114,14 +114,14 @@ def ids(
     oldest_first: bool = False,
 ) -> list[int]:
     """Ids of the matching turns, newest first unless told otherwise; `before` and `after` are ids, exclusive."""
-    key, tables, where, values = selection(query)
+    key, tables, where, values = selection(connection, query)
     if before is not None:
         where, values = [*where, f"{key} < ?"], [*values, before]
     if after is not None:
         where, values = [*where, f"{key} > ?"], [*values, after]
     order = "ASC" if oldest_first else "DESC"
     first = ""
-    if not query.match and query.scores:
+    if key == "s.turn_id":  # scores lead, block by block
         first = f"b.block {order}, "
         if before is not None:
             where, values = [*where, "b.block <= ? / 32"], [*values, before]
@@ -141,7 +141,7 @@ def page(connection: Connection, query: Filter, *, before: int | None, after: in
 
 def count(connection: Connection, query: Filter, *, limit: int | None, newer_than: int | None = None) -> int:
     """How many turns match, counted no further than `limit`."""
-    key, tables, where, values = selection(query)
+    key, tables, where, values = selection(connection, query)
     if newer_than is not None:
         where, values = [*where, f"{key} > ?"], [*values, newer_than]
     if limit is None:
@@ -150,18 +150,17 @@ def count(connection: Connection, query: Filter, *, limit: int | None, newer_tha
     return int(connection.execute(sql, (*values, limit)).fetchone()[0])
 
 
-def selection(query: Filter) -> tuple[str, str, list[str], list[Value]]:
+def selection(connection: Connection, query: Filter) -> tuple[str, str, list[str], list[Value]]:
     """What the id is called, FROM, WHERE and values. Whatever knows the newest hits without a sort leads."""
     scores = list(query.scores)
     if query.match:
         where, values = ["turns_fts MATCH ?", *query.where], [query.match, *query.values]
         key, tables, joined = "turns_fts.rowid", "turns_fts", "CROSS JOIN turns t ON t.id = turns_fts.rowid"
-    elif scores:
+    elif scores and _is_lead(connection, query):
         # Blocks of turns in which such a score can be, then the scores of these blocks.
         metric, sign, number = scores.pop(0)
-        bounds = {"<": "b.low {} ?", ">": "b.high {} ?"}.get(sign[0], "? BETWEEN b.low AND b.high").format(sign)
         where = [
-            f"b.metric = ? AND {bounds}",
+            f"b.metric = ? AND {_can_be(sign)}",
             "s.turn_id BETWEEN b.block * 32 AND b.block * 32 + 31",
             f"s.standing = 2 AND s.value {sign} ?",
             "s.kind_id IN (SELECT id FROM score_kinds WHERE metric = ?)",
@@ -176,6 +175,27 @@ def selection(query: Filter) -> tuple[str, str, list[str], list[Value]]:
         condition = scored(metric, sign, number)
         where, values = [*where, condition.sql], [*values, *condition.values]
     return key, f"{tables} {joined}" if query.where or scores else tables, where, values
+
+
+def _can_be(sign: str) -> str:
+    """The condition on a block `b` that it may have such a score."""
+    return {"<": "b.low {} ?", ">": "b.high {} ?"}.get(sign[0], "? BETWEEN b.low AND b.high").format(sign)
+
+
+_HAS_INDEX = ("t.id ", "t.run_id = ", "t.task = ", "t.model = ")
+
+
+def _is_lead(connection: Connection, query: Filter) -> bool:
+    """Whether to begin with the score: always, unless an index narrows down more than a score that many turns have."""
+    if not any(one.startswith(_HAS_INDEX) for one in query.where):
+        return True
+    metric, sign, number = query.scores[0]
+    looked_at, can_be = connection.execute(
+        f"SELECT count(*), coalesce(sum({_can_be(sign)}), 0) FROM "
+        "(SELECT low, high FROM score_ranges WHERE metric = ? ORDER BY block DESC LIMIT 500) b",
+        (number, metric),
+    ).fetchone()
+    return bool(can_be * 16 < looked_at)
 
 
 def _and(where: list[str]) -> str:

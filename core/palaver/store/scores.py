@@ -131,7 +131,7 @@ def corpus(connection: Connection, query: Filter, metric: str) -> list[tuple[str
     }
     if not signatures:
         return []
-    key, tables, where, values = selection(query.and_where("t.status = 'complete'"))
+    key, tables, where, values = selection(connection, query.and_where("t.status = 'complete'"))
     cursor = connection.cursor()
     cursor.row_factory = None  # a hundred thousand tuples, each looked at once
     newest: dict[str, dict[int, str]] = {signature: {} for signature in signatures.values()}
