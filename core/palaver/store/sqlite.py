@@ -54,8 +54,8 @@ def prepare_for_writing(connection: Connection) -> None:
     # A file system without shared memory refuses WAL; the rollback journal then needs EXTRA to survive a power cut.
     connection.execute(f"PRAGMA synchronous={'FULL' if mode == 'wal' else 'EXTRA'}")
     connection.execute("PRAGMA foreign_keys=ON")
-    # A commit of 500 answers is a thousand pages. To copy them into the file after every commit would double the waiting
-    # for the disk; with these, the journal stays under 16 MB, and a commit's pages are not written before it.
+    # A commit of 500 answers is a thousand pages. To copy them into the file after every commit would double the wait
+    # for the disk. With these the journal stays under 16 MB, and a commit's pages are not written before it.
     connection.execute("PRAGMA wal_autocheckpoint=2500").fetchall()
     connection.execute("PRAGMA cache_size=-32000")
     connection.execute("PRAGMA journal_size_limit=16777216")
