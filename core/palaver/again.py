@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from palaver.decoding import DECODING
 from palaver.errors import BadInput
 from palaver.example import Example
-from palaver.registry import DECODING, Registry
+from palaver.registry import Registry
 from palaver.session import Ask
 from palaver.store import Turn
 from palaver.task import Chat

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from palaver.choice import ANY, Languages
+from palaver.decoding import DECODING
 from palaver.errors import BadInput, UsageError
 from palaver.example import Example
-from palaver.registry import DECODING, Registry
+from palaver.registry import Registry
 from palaver.session import Ask
 from palaver.task import Chat, Task
 

@@ -21,8 +21,8 @@ from typing import BinaryIO
 from palaver import frames
 from palaver.errors import ModelFailed, PalaverError
 from palaver.isolated import IsolatedModel
+from palaver.machine import memory_free
 from palaver.model import GenerationConfig, ModelInfo, Request
-from palaver.process import memory_free
 
 IDLE_SECONDS = float(os.environ.get("PALAVER_ENGINE_IDLE") or 600)
 

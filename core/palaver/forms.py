@@ -1,11 +1,12 @@
-"""The same weights with another engine: `NAME@FORM`, and which engine is fastest for many requests."""
+"""The same weights with another engine: `NAME@FORM`, and which engines there are for many requests or for a stream."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from palaver.errors import NeedsDownload
-from palaver.model import Backend, ModelInfo, TakesOver
+from palaver.machine import memory_free
+from palaver.model import Backend, ModelInfo, Streams, TakesOver
 
 
 def taken_over(backends: Iterable[Backend], models: Mapping[str, ModelInfo], name: str) -> ModelInfo | None:
@@ -28,10 +29,17 @@ def taken_over(backends: Iterable[Backend], models: Mapping[str, ModelInfo], nam
 
 def for_batches(backends: Iterable[Backend], info: ModelInfo) -> Iterable[ModelInfo]:
     """The same weights with the engines that answer many requests faster, as far as there is memory for them."""
-    from palaver.process import memory_free  # pulls subprocess: paid by whoever evaluates
-
     for backend in backends:
         if backend.name != info.backend and isinstance(backend, TakesOver):
             found = backend.for_batches(info)
             if found is not None and found.memory <= memory_free():
+                yield found
+
+
+def for_streams(backends: Iterable[Backend], info: ModelInfo) -> Iterable[ModelInfo]:
+    """The same weights with the other engines that can stream one answer from them."""
+    for backend in backends:
+        if backend.name != info.backend and isinstance(backend, Streams):
+            found = backend.for_streams(info)
+            if found is not None:
                 yield found

@@ -18,8 +18,8 @@ from typing import Literal
 from palaver import frames, paths
 from palaver.errors import ModelFailed
 from palaver.life import POLL, Life, error_of
+from palaver.machine import memory_free
 from palaver.model import Delta, GenerationConfig, ModelInfo, Request
-from palaver.process import memory_free
 
 IDLE_SECONDS = float(os.environ.get("PALAVER_IDLE_SECONDS") or 120)
 """How long a child may answer nothing at all while it is asked. A backend that reads for longer sends empty Deltas."""

@@ -212,6 +212,18 @@ class TakesOver(Protocol):
 
 
 @runtime_checkable
+class Streams(Protocol):
+    """What a Backend may also have: to stream one answer from another backend's files."""
+
+    def for_streams(self, info: ModelInfo) -> ModelInfo | None:
+        """The same weights in the form in which this backend streams them fastest; None where it cannot.
+
+        Quick: it looks, and neither hashes nor loads. Whether it is faster than `info` is measured.
+        """
+        ...
+
+
+@runtime_checkable
 class Backend(Protocol):
     """What loads models of one kind."""
 

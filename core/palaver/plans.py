@@ -9,9 +9,10 @@ from pathlib import Path
 
 from palaver.choice import languages_of_first
 from palaver.data import Dataset
+from palaver.decoding import DECODING
 from palaver.errors import NotFound, UsageError
 from palaver.model import ModelInfo
-from palaver.registry import DECODING, Registry
+from palaver.registry import Registry
 from palaver.runs import Plan, plan_of
 from palaver.sources import open_dataset
 from palaver.store import Store
@@ -94,7 +95,10 @@ def told(registry: Registry, plan: Plan) -> str:
     info, own = registry.info(plan.model), registry.info(base)
     if info.backend == own.backend:
         return ""
-    return f"{own.name} is computed by {info.backend} in {form}, not by {own.backend}; -m {own.ref} keeps that"
+    return (
+        f"{own.name} is computed by {info.backend} in {form}, the faster engine for {MANY} examples or more; "
+        f"-m {own.ref} keeps {own.backend}"
+    )
 
 
 def reopen(registry: Registry, store: Store, run: int) -> Dataset:

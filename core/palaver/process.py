@@ -24,8 +24,6 @@ KILL_AFTER = 3.0
 """Seconds until it gets SIGKILL."""
 
 _LOG_LIMIT = 2**20
-_CONTAINER = Path("/sys/fs/cgroup")
-"""Control group of version 2, as a process inside a container sees its own."""
 
 
 class ModelProcess:
@@ -216,19 +214,3 @@ class ModelProcess:
             return ""
         lines = text.partition("Fatal Python error:")[0].strip().splitlines()
         return safe_line(lines[-1], 200) if lines else ""
-
-
-def memory_free() -> int:
-    """Bytes that a new process can have, in this machine and in its container; plenty where nobody says."""
-    free = 2**60
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for row in Path("/proc/meminfo").read_text("ascii").splitlines():
-            if row.startswith("MemAvailable:"):
-                free = int(row.split()[1]) * 1024
-    with contextlib.suppress(OSError, ValueError):  # no limit is the word "max"
-        limit = int((_CONTAINER / "memory.max").read_text("ascii"))
-        held = int((_CONTAINER / "memory.current").read_text("ascii"))
-        rows = (row.split() for row in (_CONTAINER / "memory.stat").read_text("ascii").splitlines())
-        held -= sum(int(row[1]) for row in rows if row[0] == "inactive_file")  # a cache that gives way
-        free = min(free, max(0, limit - held))
-    return free

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -12,8 +11,9 @@ from typing import TypeVar
 from palaver import nicknames
 from palaver.choice import ANY, Languages, best_download, can, fits, preference
 from palaver.config import Settings
-from palaver.errors import BadInput, NeedsDownload, PalaverError, PluginFailed, UsageError, not_found
-from palaver.forms import for_batches, taken_over
+from palaver.decoding import decoding
+from palaver.errors import BadInput, NeedsDownload, PalaverError, PluginFailed, not_found
+from palaver.forms import for_batches, for_streams, taken_over
 from palaver.job import Executor, ExecutorKind
 from palaver.metric import Metric
 from palaver.model import Backend, Examines, GenerationConfig, Model, ModelInfo
@@ -29,9 +29,6 @@ LOOK_SECONDS = 0.5
 """Between two looks at the files of plugins that are single files."""
 REFRESH_SECONDS = 1.0
 """How long a look is waited for; what is found later is there at the next one."""
-
-DECODING = tuple(field.name for field in dataclasses.fields(GenerationConfig) if field.name != "stop")
-"""Names that `-o KEY=VALUE` takes for every task, beside the task's own options."""
 
 
 class Registry:
@@ -186,6 +183,17 @@ class Registry:
         into = f" {languages}" if languages.target else ""
         raise NeedsDownload(f"No installed model can do {task}{into}.", fix=self._first_download(task, languages))
 
+    def streamers(self, info: ModelInfo) -> list[tuple[ModelInfo, str]]:
+        """The model, and the same weights with other engines that can stream them here, each with its plugin's module.
+
+        Only the model itself where no other engine knows them; none where it has no weights here.
+        """
+        self._load()
+        if not info.path or info.backend not in self._backends or not self._backends[info.backend][0].isolated:
+            return []
+        found = (one for one in for_streams((one for one, _ in self._backends.values()), info))
+        return [(one, self._backends[one.backend][1]) for one in (info, *found) if self.examine(one) is None]
+
     def model(self, name: str) -> Model:
         """The running model of that name, loaded at its first request; its weights in a child process if it has any."""
         info = self.info(name)
@@ -316,27 +324,7 @@ class Registry:
         Raises:
             UsageError: an unknown parameter, or a value out of its range.
         """
-        values: dict[str, float | int] = {}
-        for key, text in given.items():
-            if key not in DECODING:
-                raise UsageError(f"There is no decoding parameter '{key}'. There are: {', '.join(DECODING)}.")
-            whole = key in ("max_new_tokens", "top_k", "seed")
-            try:
-                values[key] = int(text) if whole else float(text)
-            except ValueError as error:
-                kind = "a whole number" if whole else "a number"
-                raise UsageError(f"{key} is {kind}, not '{text}'.") from error
-        config = dataclasses.replace(task.defaults, **values)  # type: ignore[arg-type]
-        for ok, sentence in (
-            (1 <= config.max_new_tokens <= 1_000_000, "max_new_tokens is 1 or more"),
-            (0 <= config.temperature <= 10, "temperature is between 0 and 10"),
-            (0 < config.top_p <= 1, "top_p is above 0 and at most 1"),
-            (config.top_k >= 0, "top_k is 0 (all tokens) or more"),
-            (0 <= config.seed < 2**32, "seed is between 0 and 4294967295"),
-        ):
-            if not ok:
-                raise UsageError(f"{sentence}.")
-        return config
+        return decoding(task, given)
 
     def close(self) -> None:
         """Close every running model."""

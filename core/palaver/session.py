@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from palaver import streams
 from palaver.choice import Languages, with_source_of
 from palaver.errors import BadInput, ContextExceeded, PalaverError, PluginFailed, in_words
 from palaver.example import Example
@@ -138,7 +139,7 @@ class Session:
             NotFound: no such model. NeedsDownload: none is on this machine.
         """
         languages = Languages.of(ask.task.prepare(ask.example))
-        return self.registry.choose(ask.task.name, ask.model or self.model, languages=languages)
+        return streams.choose(self.registry, ask.task.name, ask.model or self.model, languages=languages)
 
     def ask(
         self,
@@ -165,7 +166,7 @@ class Session:
             example = ask.task.prepare(example)
             check_inputs(ask.task, example)
             languages = Languages.of(example)
-            info = self.registry.choose(ask.task.name, ask.model or self.model, languages=languages)
+            info = streams.choose(self.registry, ask.task.name, ask.model or self.model, languages=languages)
             config = self._config(ask)
             example = with_source_of(info, example)
             request = ask.task.request(example)

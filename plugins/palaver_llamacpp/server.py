@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
+from palaver.machine import threads
+
 PREFILL_BATCH = 64
 """Prompt tokens between two chances to cancel: about 0.2 s of a small model. 2,048 were a tenth faster, measured."""
 
@@ -27,22 +29,6 @@ class Server(Protocol):
     def handle_chat_completions(self, prompt: dict[str, object], callback: Callable[[Chunk], bool]) -> None:
         """Blocks, without the interpreter's lock, until the answer is whole or the callback returns True."""
         ...
-
-
-def threads() -> int:
-    """Threads to compute with: one a physical core that is not busy just now; PALAVER_THREADS overrides.
-
-    A thread too many is worse than one too few: at each layer all wait for the one that another program holds up.
-    """
-    wanted = os.environ.get("PALAVER_THREADS", "")
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    smt = Path("/sys/devices/system/cpu/smt/active")
-    shares_cores = smt.is_file() and smt.read_text("ascii").strip() == "1"
-    cores = max(1, usable // 2 if shares_cores else usable)
-    busy = round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
-    return max(1, cores - busy)
 
 
 def serve(
@@ -67,7 +53,7 @@ def serve(
     # more near ties of greedy decoding fall otherwise in a batch than alone. On a CPU neither is faster, measured.
     params.kv_unified = False
     params.flash_attn_type = llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads()
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads(beside_others=True)
     params.n_threads_http = 1
     kept = min(MOST_PROMPT_CACHE, max(LEAST_PROMPT_CACHE, path.stat().st_size // 3))
     params.cache_ram_mib = kept // 2**20 if slots == 1 else 0

@@ -21,7 +21,7 @@ from palaver_torch.checkpoint import (
 )
 from palaver_torch.gguf import knows
 from palaver_torch.languages import fixed_pair
-from palaver_torch.names import batch_form, form_of, gguf_file, missing_packages, taken_over
+from palaver_torch.names import FOUR_BITS, batch_form, form_of, gguf_file, missing_packages, taken_over
 
 _INSTALL = "pip install 'palaver[torch]'"
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.jinja")
@@ -73,6 +73,11 @@ class Torch:
     def for_batches(self, info: ModelInfo) -> ModelInfo | None:
         """A GGUF file in plain numbers, where PyTorch is installed and knows the architecture."""
         found = None if missing_packages() else taken_over(info, batch_form())
+        return found if found is not None and knows(Path(found.path)) else None
+
+    def for_streams(self, info: ModelInfo) -> ModelInfo | None:
+        """A GGUF file in its own four bits, where PyTorch is installed and knows the architecture."""
+        found = None if missing_packages() else taken_over(info, FOUR_BITS)
         return found if found is not None and knows(Path(found.path)) else None
 
     def examine(self, info: ModelInfo) -> PalaverError | None:

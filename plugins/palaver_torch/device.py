@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -40,17 +39,6 @@ def choose_place() -> Place:
     except RuntimeError as error:
         raise UsageError(f"PALAVER_TORCH_DEVICE is a device such as cpu or cuda:0, not '{device}'.") from error
     return Place(place, _DTYPES[dtype] if dtype else _best_dtype(place))
-
-
-def threads() -> int:
-    """Threads to compute with: one a physical core that this process may use; PALAVER_THREADS overrides."""
-    wanted = os.environ.get("PALAVER_THREADS", "")
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    smt = Path("/sys/devices/system/cpu/smt/active")
-    shares_cores = smt.is_file() and smt.read_text("ascii").strip() == "1"
-    return max(1, usable // 2 if shares_cores else usable)
 
 
 def cache_budget(device: torch.device) -> int:

@@ -11,8 +11,9 @@ import torch
 import transformers
 
 from palaver import Model, ModelFailed, ModelInfo
+from palaver.machine import threads
 from palaver_torch.checkpoint import Checkpoint, Kind, made_for, read_checkpoint
-from palaver_torch.device import Place, choose_place, threads
+from palaver_torch.device import Place, choose_place
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from palaver import ModelFailed, ModelInfo
+from palaver.machine import threads
 from palaver_torch.causal import Causal, CausalModel
 from palaver_torch.decode import Writer
-from palaver_torch.device import Place, choose_place, threads
+from palaver_torch.device import Place, choose_place
 from palaver_torch.gguf import File, NotGGUF, read
 from palaver_torch.gguf_llama import Maker
 from palaver_torch.lean import LeanForward

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from palaver import ModelFailed
+from palaver.machine import memory_free, threads
 from palaver_train import checkpoint
 from palaver_train.config import Run
 from palaver_train.control import Control, forget_orders
 from palaver_train.curves import draw
 from palaver_train.events import Ended, Event, Log
-from palaver_train.machine import free_memory, threads
 from palaver_train.material import Material
 from palaver_train.networks import make_network
 from palaver_train.team import Team
@@ -43,7 +43,7 @@ def launch(
     Raises:
         ModelFailed: memory or disk do not suffice, or training diverged.
     """
-    torch.set_num_threads(threads(team.world))
+    torch.set_num_threads(threads(team.world, by_core=False))
     _check_room(run, material.tokenizer.size, folder)
     with torch.random.fork_rng():
         torch.manual_seed(run.training.seed)
@@ -116,8 +116,8 @@ def _check_room(run: Run, vocabulary: int, folder: Path) -> None:
     """
     with torch.device("meta"):  # sizes without memory
         size = sum(one.numel() for one in make_network(run.architecture, run.shape, vocabulary).parameters())
-    needed, free = size * _BYTES_A_WEIGHT, free_memory()
-    if free is not None and needed > free:
+    needed, free = size * _BYTES_A_WEIGHT, memory_free()
+    if needed > free:
         raise ModelFailed(
             f"Training {size / 1e6:,.1f} million weights needs about {needed / 2**30:,.1f} GiB of memory, "
             f"and {free / 2**30:,.1f} are free.",

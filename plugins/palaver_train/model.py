@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from palaver import ContextExceeded, Delta, FinishReason, GenerationConfig, Model, ModelFailed, ModelInfo, Request
+from palaver.machine import threads
 from palaver.pieces import Pieces
 from palaver_train.backend import BEAMS, beams_of
 from palaver_train.checkpoint import TOKENIZER, WEIGHTS, Description, describe, load_into, read_weights
 from palaver_train.decode import beams, continue_text, steps
-from palaver_train.machine import threads
 from palaver_train.networks import make_network
 from palaver_train.source import as_source, reconstructed
 from palaver_train.tokens import EOS, PAD, TextTokenizer
@@ -41,7 +41,7 @@ def open_checkpoint(folder: Path) -> Loaded:
     Raises:
         ModelFailed: it is damaged.
     """
-    torch.set_num_threads(threads())
+    torch.set_num_threads(threads(by_core=False))
     found = describe(folder)
     network = make_network(found.run.architecture, found.run.shape, found.vocabulary)
     load_into(network, read_weights(folder), folder)

@@ -27,13 +27,13 @@ import torch
 import transformers
 
 from palaver import Example, GenerationConfig, Message, Request
+from palaver.machine import threads
 from palaver_llamacpp.answer import body
 from palaver_llamacpp.server import Server, serve
 from palaver_qa import AnswerQuestion
 from palaver_summarize import Summarize
 from palaver_torch.backend import Torch
 from palaver_torch.causal import CausalModel
-from palaver_torch.device import threads
 from palaver_torch.stream import Streamer
 
 clock: Callable[[], float] = time.process_time if threads() == 1 else time.perf_counter

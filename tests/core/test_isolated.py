@@ -19,7 +19,7 @@ import pytest
 
 from palaver import Delta, GenerationConfig, Message, ModelFailed, ModelInfo, Request, weights
 from palaver.isolated import IsolatedModel
-from palaver.process import memory_free
+from palaver.machine import memory_free
 
 HERE = Path(__file__).parent
 CONFIG = GenerationConfig()
@@ -387,7 +387,7 @@ def test_a_model_that_cannot_fit_is_refused_before_it_loads() -> None:
 def test_the_memory_of_a_container_counts_as_the_memory_that_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("palaver.process._CONTAINER", tmp_path)
+    monkeypatch.setattr("palaver.machine._CONTAINER", tmp_path)
     of_machine = memory_free()
     for name, text in (
         ("memory.max", "50000"),

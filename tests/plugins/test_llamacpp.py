@@ -29,12 +29,13 @@ from palaver import (
     Request,
 )
 from palaver.isolated import IsolatedModel
+from palaver.machine import threads
 from palaver_llamacpp import backend, untouched
 from palaver_llamacpp.answer import Reader, body
 from palaver_llamacpp.backend import LlamaCpp
 from palaver_llamacpp.catalogue import CATALOGUE, QWEN, SMOLLM2
 from palaver_llamacpp.gguf import NotGGUF, read_header
-from palaver_llamacpp.server import Chunk, serve, threads
+from palaver_llamacpp.server import Chunk, serve
 from palaver_llamacpp.slots import Plan, plan
 
 pytestmark = pytest.mark.model

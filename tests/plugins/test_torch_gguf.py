@@ -251,3 +251,28 @@ def test_an_evaluation_of_many_examples_takes_the_engine_for_batches_and_says_so
         assert registry.info(planned(str(path))).backend == "torch"
         assert "@" not in planned(str(path), limit=MANY - 1)
         assert planned(f"{path}@4bit") == f"{path}@4bit"
+
+
+def test_palaver_eval_answers_many_examples_with_the_faster_engine_and_names_it_everywhere(
+    path: Path,
+    tmp_path: Path,
+    palaver_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from palaver.cli import main
+    from palaver.plans import MANY
+    from palaver.store import Store
+
+    monkeypatch.setattr("palaver_torch.backend.batch_form", lambda: "float32")
+    rows = tmp_path / "texts.jsonl"
+    rows.write_text("".join(f'{{"text": "the cat {n}", "references": ["a dog"]}}\n' for n in range(MANY)), "utf-8")
+    assert main(["eval", "generate", str(rows), "-m", str(path), "-o", "max_new_tokens=2", "--progress", "none"]) == 0
+    said = capsys.readouterr()
+    assert f"computed by torch in float32, the faster engine for {MANY} examples or more; -m llamacpp:" in said.err
+    assert f"small.gguf@float32: {MANY} truncated of {MANY}" in said.out
+    with Store.open(palaver_home / "history.db") as store:
+        turns = [store.turn(line.id) for line in store.page(limit=MANY)]
+    assert len(turns) == MANY
+    assert {turn.model.rpartition("@")[2] for turn in turns} == {"float32"}
+    assert {turn.backend for turn in turns} == {"torch"}

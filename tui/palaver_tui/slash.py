@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palaver import streams
 from palaver.errors import NotFound, PalaverError
 from palaver.present import format_size
 from palaver_tui.entries import Entry
@@ -175,9 +176,9 @@ def _task_will_do(text: str, session: Session) -> str:
             return usage(task)
         options, references, wanted = dict(typed.options), len(typed.references), typed.model
         languages = languages_typed(task, typed)
-    info = registry.choose(name, wanted or session.model, languages=languages)
+    info = streams.choose(registry, name, wanted or session.model, languages=languages)
     temperature = options.get("temperature", f"{task.defaults.temperature:g}")
-    parts = [name, info.name]
+    parts = [name, streams.named(info)]
     parts += [f"{key} {value}" for key, value in options.items() if key != "temperature"]
     if not info.is_baseline:
         parts.append(f"temp {temperature}")

@@ -17,6 +17,7 @@ from palaver.errors import BadInput, PalaverError, UsageError
 from palaver.metric import Score, Span
 from palaver.present import format_score, format_scores, format_seconds
 from palaver.session import Ask, Outcome, Session, Started
+from palaver.streams import named
 from palaver.task import Task
 from palaver.terminal import safe_text
 
@@ -146,7 +147,7 @@ def _answer_one(program: Program, wanted: Invocation, session: Session, ask: Ask
         output.record({**record(turn, warnings, is_kept=wanted.is_kept), "context": context_record(outcome.context)})
     elif not live.has_shown:
         output.marked(turn.output, _marks(turn) if output.is_styled(sys.stdout) else ())
-    _tell(program, wanted, session, outcome, warnings, live.languages)
+    _tell(program, wanted, session, outcome, warnings, live)
     return STOPPED if turn.status == "cancelled" else 0
 
 
@@ -156,7 +157,7 @@ def _tell(
     session: Session,
     outcome: Outcome,
     warnings: Sequence[str],
-    languages: str,
+    live: Live,
 ) -> None:
     """What stands beside an answer: who gave it, how long it took, what it scores."""
     output, turn = program.output, outcome.turn
@@ -167,7 +168,7 @@ def _tell(
     if use is not None and use.share is not None and use.share >= NEARLY_FULL:
         tokens += f" · window {use}"
     number = f" · #{turn.id}" if wanted.is_kept else " · not logged"
-    model = f"{turn.model} · {languages}" if languages else turn.model
+    model = " · ".join(filter(None, (live.model or turn.model, live.languages)))
     took = f"from #{turn.cached_from}" if turn.cached_from else format_seconds(turn.seconds)
     output.talk(f"{model} · {took}{tokens}{number}")
     if turn.scores and (turn.references or wanted.metrics):
@@ -270,19 +271,20 @@ class Live:
         """What a model made for certain languages translates here, and what of it was guessed."""
         self._output = program.output
         self._progress = Progress(program.output)
-        self._model = ""
+        self.model = ""
+        """Its name, with its engine where engines were measured."""
         self._started = self._drawn = time.monotonic()
         self._count = 0
         self._held = ""
 
     def start(self, started: Started) -> None:
         """The model is being asked; once more where the input had to be split."""
-        self._model, self.languages = started.model.name, started.languages
+        self.model, self.languages = named(started.model), started.languages
         if started.notice:
             self._progress.clear()
-            self._output.talk(f"{self._model} · the text is longer than its window: {started.notice}")
+            self._output.talk(f"{self.model} · the text is longer than its window: {started.notice}")
         if not self.is_streaming or started.part:
-            self._progress.show(f"{self._model} · reading {started.part}".rstrip())
+            self._progress.show(f"{self.model} · reading {started.part}".rstrip())
 
     def add(self, piece: str) -> None:
         """The model wrote a piece of text."""
@@ -309,4 +311,4 @@ class Live:
         now = time.monotonic()
         if now - self._drawn > 0.1:
             self._drawn = now
-            self._progress.show(f"{self._model} · writing · {self._count} characters · {now - self._started:.1f} s")
+            self._progress.show(f"{self.model} · writing · {self._count} characters · {now - self._started:.1f} s")

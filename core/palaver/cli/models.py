@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import click
 from palaver.cli.default import default, load
 from palaver.cli.output import Output, Progress, table
 from palaver.cli.program import Program, color_option, complete_models, json_option, pass_program
+from palaver.cli.timing import time_model, time_once
 from palaver.errors import PalaverError
 from palaver.present import format_seconds, format_size
 
@@ -39,6 +40,7 @@ def command(context: click.Context, as_json: bool) -> None:
 
 command.add_command(load)
 command.add_command(default)
+command.add_command(time_model)
 
 
 @command.command("list")
@@ -130,16 +132,21 @@ def model_record(one: Stocked) -> Mapping[str, object]:
 def info(program: Program, name: str, as_json: bool) -> None:
     """Tell everything about one model."""
     from palaver.stock import stocked
+    from palaver.streams import told
+    from palaver.timing import known
 
     one = stocked(program.registry, program.registry.info(name))
     found = one.info
     if as_json:
-        program.output.record({"schema": "palaver.model/1", **model_record(one)})
+        timings = [asdict(timing) for timing in known(found.path)] if found.path else []
+        program.output.record({"schema": "palaver.model/1", **model_record(one), "timings": timings})
         return
     title = f"  {found.title}" if found.title not in ("", found.name) else ""
     program.output.show(f"{found.name}{title}")
     for label, value in _facts(one):
         program.output.show(f"{label:<9} {value}")
+    if one.state in ("installed", "loaded") and (engine := told(program.registry, found)):
+        program.output.show(f"{'streams':<9} {engine}")
 
 
 def _facts(one: Stocked) -> Iterator[tuple[str, str]]:
@@ -189,10 +196,14 @@ def unload(program: Program, name: str) -> None:
 @click.argument("name", shell_complete=complete_models)
 @click.option("--from", "source", default="", metavar="PATH", help="A file or folder that has it already.")
 @click.option("--offline", is_flag=True, help="Fetch nothing from the network; also PALAVER_OFFLINE=1.")
+@click.option("--no-time", "is_untimed", is_flag=True, help="Measure no engines, where several can compute it.")
 @color_option
 @click.pass_context
-def pull(context: click.Context, name: str, source: str, offline: bool) -> None:
-    """Download a model, or take it from PATH, and check its SHA-256."""
+def pull(context: click.Context, name: str, source: str, offline: bool, is_untimed: bool) -> None:
+    """Download a model, or take it from PATH, and check its SHA-256.
+
+    Where several engines can compute it they are measured once, as `palaver models time` does.
+    """
     from palaver.cli.stop import Stop
     from palaver.pull import pull as fetch  # subprocess and zipfile: paid by whoever downloads
 
@@ -201,7 +212,7 @@ def pull(context: click.Context, name: str, source: str, offline: bool) -> None:
     if name.startswith("hf:"):
         from palaver.hubmodel import hub_files
 
-        info = dataclasses.replace(info, files=hub_files(name, offline=offline))
+        info = replace(info, files=hub_files(name, offline=offline))
     if not info.files:
         program.output.answer(_nothing_to_pull(info))
         return
@@ -222,6 +233,9 @@ def pull(context: click.Context, name: str, source: str, offline: bool) -> None:
     for file in info.files:
         where = path if path.is_file() else path / file.name
         program.output.show(f"{where}  sha256:{file.sha256}")
+    if not is_untimed:
+        program.registry.forget_files()
+        time_once(program, program.registry.info(name))
 
 
 def _nothing_to_pull(info: ModelInfo) -> str:

@@ -10,8 +10,8 @@ import click
 
 from palaver.cli.program import Program, color_option, complete_metrics, complete_models, pass_program
 from palaver.command import Typed
+from palaver.decoding import DECODING
 from palaver.errors import UsageError
-from palaver.registry import DECODING
 from palaver.task import Option, Task
 from palaver.terminal import safe_line
 

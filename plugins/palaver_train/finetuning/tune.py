@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from palaver import BadInput, ModelFailed
+from palaver.machine import threads
 from palaver_train.config import Training
 from palaver_train.control import Control, forget_orders
 from palaver_train.curves import draw
@@ -19,7 +20,6 @@ from palaver_train.finetuning import base as models
 from palaver_train.finetuning.base import Base, Encoded
 from palaver_train.finetuning.examples import LEAST, Lesson, Lessons
 from palaver_train.finetuning.settings import Tuning
-from palaver_train.machine import threads
 from palaver_train.optimizer import learning_rate, make_optimizer
 from palaver_train.team import Team
 
@@ -34,7 +34,7 @@ def tune(tuning: Tuning, lessons: Lessons, *, on_event: Callable[[Event], None],
         ModelFailed: the base cannot be loaded, training diverged, or its result is no better than the base.
         BadInput: too few lessons fit into the context.
     """
-    torch.set_num_threads(threads())
+    torch.set_num_threads(threads(by_core=False))
     team = Team()
     with torch.random.fork_rng():
         torch.manual_seed(tuning.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from palaver import __version__
+from palaver import __version__, streams
 from palaver.config import read_settings
 from palaver.errors import PalaverError
 from palaver.session import Session
@@ -94,5 +94,7 @@ def _meant(talk: Talk, text: str) -> str:
 
 def _answering(session: Session) -> str:
     with contextlib.suppress(PalaverError):
-        return f" {session.registry.choose('chat', session.model).name} answers."
+        info = streams.choose(session.registry, "chat", session.model)
+        engine = streams.told(session.registry, info)
+        return f" {info.name} answers{f', computed by {engine}' if engine else ''}."
     return ""

@@ -12,6 +12,8 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from palaver import streams
+from palaver.command import Typed, languages_typed
 from palaver.errors import PalaverError
 from palaver.window import CHARACTERS_A_TOKEN
 from palaver_tui.clipboard import copy_text
@@ -22,6 +24,7 @@ from palaver_tui.widgets.form import Form, FormField
 from palaver_tui.widgets.text import Text, styled
 
 if TYPE_CHECKING:
+    from palaver.choice import Languages
     from palaver.model import ModelInfo
     from palaver.session import Session
     from palaver.task import Option, Task
@@ -144,8 +147,9 @@ def form_fields(session: Session, task: type[Task], spelled: Spelled) -> list[Fo
     """The rows of a task's form: inputs, options, model, reference, and the decoding parameters as more."""
     fields = [FormField(INPUT + name, name, spelled.inputs.get(name, "")) for name in task.inputs]
     fields += [_option_field(option, spelled.options.get(option.name, "")) for option in task.schema()]
+    wanted = spelled.model or session.model
     try:
-        chosen = session.registry.choose(task.name, spelled.model or session.model).name
+        chosen = streams.choose(session.registry, task.name, wanted, languages=_languages(task, spelled)).name
     except PalaverError:
         chosen = ""
     names = tuple(one.name for one in session.registry.models() if session.registry.is_installed(one))
@@ -168,12 +172,19 @@ def _option_field(option: Option, given: str) -> FormField:
 
 def _model_state(session: Session, spelled: Spelled) -> tuple[ModelInfo | None, str]:
     try:
-        info = session.registry.choose(spelled.task, spelled.model or session.model)
+        task = session.registry.task(spelled.task)
+        wanted = spelled.model or session.model
+        info = streams.choose(session.registry, spelled.task, wanted, languages=_languages(task, spelled))
     except PalaverError as error:
         return None, error.message
     if info.is_baseline:
         return info, "no weights"
     return info, "loaded" if session.registry.is_ready(info) else "ready"
+
+
+def _languages(task: type[Task], spelled: Spelled) -> Languages:
+    """What is translated into what, as far as the form is filled in."""
+    return languages_typed(task, Typed(tuple(spelled.inputs.values()) or ("",), spelled.options))
 
 
 def _size(text: str) -> int:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from palaver import streams
 from palaver.model import ModelInfo
 from palaver.present import format_score, format_size
 from palaver.session import Session
@@ -103,7 +104,7 @@ def about(session: Session, one: Stocked) -> Sheet:
     info = one.info
     window = f"{info.context:,} token window" if info.context else ""
     head = " · ".join(filter(None, (info.backend, info.dtype, info.licence, window)))
-    return Sheet(info.name, head, [*_broken(one), *_facts(one), *_past(session, info)])
+    return Sheet(info.name, head, [*_broken(one), *_facts(one), *_engines(session, one), *_past(session, info)])
 
 
 def _broken(one: Stocked) -> Iterator[Fact]:
@@ -127,6 +128,11 @@ def _facts(one: Stocked) -> Iterator[Fact]:
         digest = f" · {info.digest[:SHOWN_DIGEST]}…" if info.digest.startswith("sha256:") else ""
         size = f" · {format_size(one.disk_bytes)}" if one.disk_bytes else ""
         yield Fact("files", f"{str(info.path).replace(str(Path.home()), '~', 1)}{size}{digest}")
+
+
+def _engines(session: Session, one: Stocked) -> Iterator[Fact]:
+    if one.state in ("installed", "loaded"):
+        yield Fact("streams", streams.told(session.registry, one.info))
 
 
 def _past(session: Session, info: ModelInfo) -> Iterator[Fact]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palaver import streams
 from palaver.errors import PalaverError
 from palaver.present import format_size
 from palaver.terminal import clip
@@ -95,7 +96,7 @@ def models_text(registry: Registry, chosen: str, loaded: Collection[str] = (), *
 def _answering(registry: Registry) -> str:
     """The model that a plain question goes to; empty where there is none."""
     try:
-        return registry.choose("chat").name
+        return streams.choose(registry, "chat").name
     except PalaverError:
         return ""
 
