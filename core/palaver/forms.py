@@ -40,6 +40,9 @@ def for_streams(backends: Iterable[Backend], info: ModelInfo) -> Iterable[ModelI
     """The same weights with the other engines that can stream one answer from them."""
     for backend in backends:
         if backend.name != info.backend and isinstance(backend, Streams):
-            found = backend.for_streams(info)
+            try:
+                found = backend.for_streams(info)
+            except Exception:  # a plugin may raise anything at all: then it is no engine for this
+                continue
             if found is not None:
                 yield found

@@ -135,6 +135,10 @@ class Guest:
         """The same weights in a form that answers many requests faster."""
         return self.things["palaver_backends"][name].for_batches(frames.decode(ModelInfo, frame["info"]))
 
+    def for_streams(self, name: str, frame: Mapping[str, Any]) -> object:
+        """The same weights in the form that this backend streams fastest."""
+        return self.things["palaver_backends"][name].for_streams(frames.decode(ModelInfo, frame["info"]))
+
     def turns(self, name: str, frame: Mapping[str, Any]) -> object:
         """Some turns of another program's files, from one on; each with its class."""
         files = [Path(one) for one in frame["files"]]
@@ -163,6 +167,7 @@ _CALLS: Mapping[str, Callable[[Guest, str, Mapping[str, Any]], object]] = {
     "examine": Guest.examine,
     "take_over": Guest.take_over,
     "for_batches": Guest.for_batches,
+    "for_streams": Guest.for_streams,
     "turns": Guest.turns,
     "export": Guest.export,
 }

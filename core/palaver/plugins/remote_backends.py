@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from palaver import frames
 from palaver.errors import PalaverError, PluginFailed
 from palaver.life import error_of
@@ -31,6 +29,10 @@ class RemoteBackend:
         """Never here: the registry starts a process for it."""
         raise PluginFailed(f"{info.name} is loaded in a process of its own.")
 
+    def _form(self, do: str, info: ModelInfo, **given: object) -> ModelInfo | None:
+        found = self._process.call(do, self.name, seconds=QUICK_SECONDS, info=frames.encode(info), **given)
+        return None if found is None else frames.decode(ModelInfo, found)
+
 
 class _Examines(RemoteBackend):
     """One that can say why a model would not load."""
@@ -55,18 +57,17 @@ class _TakesOver(RemoteBackend):
         """See `TakesOver`."""
         return self._form("for_batches", info)
 
-    def _form(self, do: str, info: ModelInfo, **given: object) -> ModelInfo | None:
-        found = self._process.call(do, self.name, seconds=QUICK_SECONDS, info=frames.encode(info), **given)
-        return None if found is None else frames.decode(ModelInfo, found)
+
+class _Streams(RemoteBackend):
+    """One that streams answers from other backends' files."""
+
+    def for_streams(self, info: ModelInfo) -> ModelInfo | None:
+        """See `Streams`."""
+        return self._form("for_streams", info)
 
 
-class _DoesBoth(_Examines, _TakesOver):
-    """One that does both."""
-
-
-BACKENDS: Mapping[tuple[bool, bool], type[RemoteBackend]] = {
-    (False, False): RemoteBackend,
-    (True, False): _Examines,
-    (False, True): _TakesOver,
-    (True, True): _DoesBoth,
-}
+def backend_class(*, examines: bool, takes_over: bool, streams: bool) -> type[RemoteBackend]:
+    """The class of a backend that can do these things, and has no method for the others."""
+    wanted = ((_Examines, examines), (_TakesOver, takes_over), (_Streams, streams))
+    bases = tuple(kind for kind, is_wanted in wanted if is_wanted)
+    return type("RemoteBackend", bases or (RemoteBackend,), {})

@@ -11,7 +11,7 @@ from palaver import frames
 from palaver.example import Example
 from palaver.model import ModelInfo, Request
 from palaver.plugins.remote import Process
-from palaver.plugins.remote_backends import BACKENDS, QUICK_SECONDS
+from palaver.plugins.remote_backends import QUICK_SECONDS, backend_class
 from palaver.plugins.remote_things import (
     RemoteDataset,
     RemoteExporter,
@@ -32,7 +32,12 @@ def module_of(process: Process, told: Told) -> ModuleType:
     metrics = [_of(process, RemoteMetric, one.name)(process, one) for one in told.metrics]
     datasets = [_of(process, RemoteDataset, one.name)(process, one) for one in told.datasets]
     backends = [
-        _of(process, BACKENDS[one.examines, one.takes_over], one.name)(process, one.name) for one in told.backends
+        _of(
+            process,
+            backend_class(examines=one.examines, takes_over=one.takes_over, streams=one.streams),
+            one.name,
+        )(process, one.name)
+        for one in told.backends
     ]
     for hook, things in (
         ("palaver_tasks", tasks),

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from palaver.model import Examines, TakesOver
+from palaver.model import Examines, Streams, TakesOver
 from palaver.plugins.provides import adds_of, provided
 from palaver.plugins.told import (
     BackendTold,
@@ -58,7 +58,7 @@ def told_of(module: ModuleType, seconds: float = 0.0) -> Told:
         ),
         tuple(things["palaver_models"]),
         tuple(
-            BackendTold(one.name, isinstance(one, Examines), isinstance(one, TakesOver))
+            BackendTold(one.name, isinstance(one, Examines), isinstance(one, TakesOver), isinstance(one, Streams))
             for one in things["palaver_backends"]
         ),
         seconds,

@@ -66,6 +66,7 @@ class BackendTold:
     name: str
     examines: bool = False
     takes_over: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True)
