@@ -125,7 +125,9 @@ async def test_it_is_drawn_by_a_process_of_its_own_and_used_like_any_other(place
         assert isinstance(hosted, HostedScreen)
         assert hosted.link
         process = hosted.link.pid
-        await pilot.press("c")
+        await pilot.press("f1")
+        await until(pilot, lambda: "b             ring" in shown(app), "F1 does not list its keys")
+        await pilot.press("escape", "c")
         await until(pilot, lambda: app.clipboard == "copied", "nothing was copied")
         await pilot.resize_terminal(90, 30)
         await until(pilot, lambda: "turns: []" in shown(app), "it was not drawn in the new size")

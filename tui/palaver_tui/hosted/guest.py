@@ -71,6 +71,7 @@ class ScreenApp(App[None]):
         self._sent: list[Strip] = []
         self._is_awaited, self._is_changed = True, False
         self._shown: Screen[Any] | None = None
+        self._told_keys: list[list[str]] = []
         for one in (*THEMES, *ANSI_THEMES):
             self.register_theme(one)
         self.theme = theme if theme in self.available_themes else THEMES[0].name
@@ -127,11 +128,19 @@ class ScreenApp(App[None]):
         except Exception as error:  # a widget of the plugin may raise anything at all
             self._handle_exception(error)
             return
+        if (keys := self._keys()) != self._told_keys:
+            self._told_keys = keys
+            self._wire.send("keys", keys=keys)
         rows = picture.changed(self._sent, now)
         self._sent = list(now)
         if rows:
             self._is_awaited = False
             self._wire.send("picture", rows={str(at): picture.told(strip) for at, strip in rows.items()})
+
+    def _keys(self) -> list[list[str]]:
+        """The keys that the screen names, with what they do."""
+        active = (one.binding for one in self.screen.active_bindings.values())
+        return [[one.key, one.description] for one in active if one.show and one.description]
 
     def action_unused(self, key: str) -> None:
         """Nobody here has a use for this key."""

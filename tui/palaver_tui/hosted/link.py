@@ -49,6 +49,8 @@ class Link:
             OSError: no process can be started.
         """
         self.found, self.name, self.stamp = found, name, stamp(found)
+        self.keys: tuple[tuple[str, str], ...] = ()
+        """The keys of its own that it names now."""
         self.is_ready = False
         """It has drawn something."""
         self._tell = tell
@@ -133,6 +135,8 @@ class Link:
             if kind == "picture" and isinstance(rows := frame.get("rows"), dict):
                 self._rows |= {int(at): row for at, row in rows.items() if str(at).isdecimal()}
                 self.is_ready = True
+            elif kind == "keys" and isinstance(keys := frame.get("keys"), list):
+                self.keys = tuple((str(one[0]), str(one[1])) for one in keys if isinstance(one, list) and len(one) == 2)
             elif kind == "broke":
                 self._broke = str(frame.get("reason")) or "it broke"
             elif kind == "over":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 from rich.segment import Segment
 from textual import events, on
@@ -26,6 +25,10 @@ HINTS = (
     Hint("ctrl+g", "go to", 2, "app.go_to"),
     Hint("ctrl+c", "end it where it hangs", 4),
     Hint("ctrl+p", "commands", 3),
+)
+KEYS: Keys = (
+    ("esc", "back to the chat, where the screen has no other use for it"),
+    ("ctrl+c", "end the screen where it hangs; else it is the screen's own"),
 )
 STUCK = (Hint("it does not answer:", "esc leaves it, ctrl+c ends it", 1),)
 
@@ -76,10 +79,10 @@ class Drawn(Widget, can_focus=True):
 class HostedScreen(Screen[None]):
     """A plugin's screen; it goes on while another one is shown."""
 
-    HELP_KEYS: ClassVar[Keys] = (
-        ("esc", "back to the chat, where the screen has no other use for it"),
-        ("ctrl+c", "end the screen where it hangs; else it is the screen's own"),
-    )
+    @property
+    def HELP_KEYS(self) -> Keys:
+        """The screen's own keys as it names them now, then those of its frame."""
+        return (*(self.link.keys if self.link else ()), *KEYS)
 
     class Over(Message):
         """The process is no more; `reason` is empty where it ended as it should."""
@@ -104,6 +107,7 @@ class HostedScreen(Screen[None]):
 
     def __init__(self, found: Found, shown: str, history: Path) -> None:
         super().__init__()
+        self.HELP_TITLE = shown
         self.found, self.shown, self._history = found, shown, history
         self.link: Link | None = None
         self._is_over = False
