@@ -161,3 +161,46 @@ def test_the_first_screen_needs_no_file_of_its_own(terminal: OnTerminal, palaver
     terminal.type(b"\x11")
     assert terminal.end() == 0
     assert_as_before(terminal)
+
+
+DOOMED = """
+import os, time
+class Doomed:
+    name, summary = "Doomed", "It ends badly."
+    def open(self, desk):
+        from textual.screen import Screen
+        from textual.widgets import Static
+        class View(Screen):
+            def compose(self): yield Static("now it is shown")
+            def on_key(self, event):
+                if event.key == "v": os._exit(7)
+                if event.key == "h": time.sleep(600)
+        return View()
+def palaver_screens(): return [Doomed()]
+"""
+
+
+def test_a_plugins_screen_that_dies_or_hangs_leaves_the_terminal_and_the_answer_alone(palaver_home: Path) -> None:
+    (palaver_home / "plugins").mkdir()
+    (palaver_home / "plugins/doomed.py").write_text(DOOMED, "utf-8")
+    terminal = OnTerminal()
+    try:
+        terminal.start()
+        for key, told in ((b"v", b"exit code 7"), (b"h\x03", b"while it did")):
+            before = len(terminal.seen)
+            terminal.type(b"\x07d")
+            terminal.until(lambda before=before: b"now it is shown" in terminal.seen[before:])
+            terminal.type(key[:1])
+            if key[1:]:
+                terminal.until(lambda before=before: b"it does not answer" in terminal.seen[before:])
+                terminal.type(key[1:])
+            terminal.until(lambda before=before, told=told: told in terminal.seen[before:])
+        with Store.open(history_file()) as store:
+            first = store.turn(1).raw
+            terminal.until(lambda: len(store.turn(1).raw) > len(first))  # it went on, and goes on
+        terminal.type(b"\x11\x11")
+        assert terminal.end() == 0
+        assert_as_before(terminal)
+        assert kept()[0] in ("cancelled", "truncated")
+    finally:
+        terminal.close()
