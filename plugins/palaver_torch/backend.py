@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from palaver import Model, ModelFailed, ModelInfo, NeedsDownload, PalaverError
-from palaver.hub import is_offline
 from palaver_torch.checkpoint import (
     TASKS,
     WEIGHTS,
@@ -24,8 +23,6 @@ from palaver_torch.languages import fixed_pair
 from palaver_torch.names import FOUR_BITS, batch_form, form_of, gguf_file, missing_packages, taken_over
 
 _INSTALL = "pip install 'palaver[torch]'"
-_WANTED = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.jinja")
-"""Files of a hub model: configuration, weights, tokenizers. Never *.py, *.bin or *.pt."""
 
 
 class Torch:
@@ -48,10 +45,10 @@ class Torch:
         return self._described(ModelInfo(name=folder.name, backend=self.name, title=folder.name), folder)
 
     def load(self, info: ModelInfo) -> Model:
-        """Load the model's folder, fetched from the hub if need be and allowed, or its GGUF file.
+        """Load the model's folder, or its GGUF file.
 
         Raises:
-            NeedsDownload: it is not on this machine, and cannot be fetched now.
+            NeedsDownload: it is not on this machine; with the command that fetches it and shows how far it is.
             ModelFailed: it is damaged, wants to run code, or is of no kind that is known.
         """
         if (missing := _without_torch(info)) is not None:
@@ -97,7 +94,9 @@ class Torch:
         if info.name.startswith("hf:"):
             cached = cached_snapshot(info.name)
             whole = cached is not None and any(cached.glob("*.safetensors"))  # not only its config
-            return cached if cached is not None and whole else _download(info.name)
+            if cached is None or not whole:
+                raise NeedsDownload(f"{info.name} is not on this machine yet.", fix=f"palaver models pull {info.name}")
+            return cached
         path = Path(info.path) if info.path else None
         if path is None or not path.exists():
             if info.files:
@@ -116,7 +115,7 @@ class Torch:
     def _described(info: ModelInfo, folder: Path | None) -> ModelInfo:
         """`info` with what the folder says of itself; a folder that is to be refused is refused when it is loaded."""
         if folder is None:
-            return dataclasses.replace(info, description="A model of the hub, fetched at its first use.")
+            return dataclasses.replace(info, description="A model of the hub: palaver models pull fetches it.")
         try:
             config = json.loads((folder / "config.json").read_text("utf-8"))
             tasks, good_at = made_for(config)
@@ -153,34 +152,3 @@ def _without_torch(info: ModelInfo) -> ModelFailed | None:
     if not missing:
         return None
     return ModelFailed(f"{info.name} needs {missing[0]}, which is not installed.", fix=_INSTALL, code="no_torch")
-
-
-def _download(name: str) -> Path:
-    """The snapshot of a hub model, fetched now.
-
-    Raises:
-        NeedsDownload: the hub cannot be reached or may not be asked.
-    """
-    if is_offline():
-        raise NeedsDownload(
-            f"{name} is not on this machine, and nothing may be fetched: it was asked to stay offline.",
-            fix="Copy the folder here and use its path.",
-            code="offline",
-        )
-    import huggingface_hub  # 0.3 s
-
-    repository = hub_name(name)
-    try:
-        folder = huggingface_hub.snapshot_download(
-            repository,
-            allow_patterns=list(_WANTED),
-            endpoint=os.environ.get("PALAVER_HUB") or None,
-            local_files_only=os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"),
-        )
-    except Exception as error:  # of the hub's, of its HTTP client and of the disk
-        reason = " ".join(str(error).split())[:200]
-        raise NeedsDownload(
-            f"{name} is not on this machine and cannot be fetched: {reason}",
-            fix="Check the name and the network, or copy the folder here and use its path.",
-        ) from error
-    return Path(folder)

@@ -226,14 +226,15 @@ def test_in_its_own_process_it_says_where_it_computes_and_survives_a_crash_there
         assert tiny.deltas(model, [tiny.told("the")], GenerationConfig(max_new_tokens=3))[-1].output_tokens == 3
 
 
-def test_offline_nothing_is_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_the_hub_that_is_not_here_is_refused_with_the_command_that_fetches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setenv("PALAVER_OFFLINE", "1")
     absent = Torch().resolve("hf:org/absent")
-    assert absent is not None
-    with pytest.raises(NeedsDownload, match="asked to stay offline") as caught:
+    assert absent is not None and "models pull" in absent.description
+    with pytest.raises(NeedsDownload, match="hf:org/absent is not on this machine yet") as caught:
         Torch().load(absent)
-    assert caught.value.code == "offline"
+    assert caught.value.fix == "palaver models pull hf:org/absent"
 
 
 def test_memory_is_estimated_in_the_precision_that_is_computed_in(

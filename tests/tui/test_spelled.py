@@ -8,7 +8,7 @@ import pytest
 from tests.core.scripted import Scripted, ScriptedRegistry, says
 
 from palaver.command import parse_line
-from palaver_tui.spelled import Spelled, spell, unclear
+from palaver_tui.spelled import Spelled, name_in, names_in, names_line, spell, unclear
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,10 @@ def test_what_is_missing_or_unclear_is_said(registry: ScriptedRegistry, line: st
 
 def test_a_text_that_begins_with_a_slash_stays_a_text() -> None:
     assert Spelled("chat", {"text": "/etc/passwd"}).line == "//etc/passwd"
+
+
+def test_a_name_with_blanks_stands_in_quotes_and_comes_back() -> None:
+    names = ["smollm2", "/data/my runs/de", 'odd "name"', "back\\slash \\x"]
+    assert names_in(names_line(names)) == names
+    assert names_in(" smollm2, copy  lead-3") == ["smollm2", "copy", "lead-3"]
+    assert name_in('"/data/my runs/de"') == name_in("/data/my runs/de") == "/data/my runs/de"

@@ -13,6 +13,7 @@ from palaver.errors import NotFound, PalaverError
 from palaver.present import format_size
 from palaver_tui.entries import Entry
 from palaver_tui.places import PLACES
+from palaver_tui.spelled import name_in
 
 if TYPE_CHECKING:
     from palaver.registry import Registry
@@ -146,7 +147,7 @@ def pull_line(registry: Registry, name: str) -> str:
 
 def _model_line(registry: Registry, name: str) -> str:
     try:
-        info = registry.info(name)
+        info = registry.info(name_in(name))
     except NotFound:
         return f"no model named {name}"
     except PalaverError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,24 @@ def _check(task: type[Task], typed: Typed, registry: Registry) -> None:
     missing = [name for name in task.inputs if not ask.example.inputs.get(name, "").strip()]
     if missing:
         raise UsageError(f"{task.name} needs {' and '.join(missing)}: a text or @file.")
+
+
+_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s,]+)')
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a line, with blanks or commas between them; one with blanks inside stands in quotes."""
+    return [re.sub(r"\\(.)", r"\1", one[1]) if one[1] is not None else one[2] for one in _NAME.finditer(text)]
+
+
+def name_in(text: str) -> str:
+    """The one name that a line is, in quotes or as it stands."""
+    return names_in(text)[0] if text[:1] == '"' and len(names_in(text)) == 1 else text
+
+
+def names_line(names: Iterable[str]) -> str:
+    """The line that gives these names back."""
+    return " ".join(_quoted(one) for one in names)
 
 
 def _quoted(text: str, *, always: bool = False) -> str:

@@ -17,6 +17,7 @@ from palaver_tui.asking import Question
 from palaver_tui.branch import follow_branch, newest_turn
 from palaver_tui.places import PLACES
 from palaver_tui.plain.talk import Talk, pull_words
+from palaver_tui.spelled import name_in
 from palaver_tui.turn_orders import TURN_ORDERS, TurnOrder, unload
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Orders:
             infos = self._registry.models()
             self._talk.offer([(self._line(info), f"{self._state(info)}. {info.description}") for info in infos])
             return
-        info = self._registry.installed(name)
+        info = self._registry.installed(name_in(name))
         self._session.model = info.name
         self._say(f"{info.name} answers from now on. {info.description}")
 

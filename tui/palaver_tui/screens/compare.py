@@ -18,6 +18,7 @@ from palaver_tui.entries import PaletteCommand
 from palaver_tui.screens import compare_words as words
 from palaver_tui.screens.history_words import in_full
 from palaver_tui.screens.judge import AskLine, JudgeScreen, distinct
+from palaver_tui.spelled import names_in, names_line
 from palaver_tui.widgets.filter_box import FilterBox
 from palaver_tui.widgets.sides import Sides
 from palaver_tui.widgets.text import Text, styled
@@ -45,7 +46,7 @@ class CompareScreen(JudgeScreen):
 
     def arrive(self, words: str) -> None:
         """Models by name, turns as `#12`, or two evaluations by their numbers."""
-        self._arrive(words.split())
+        self._arrive(names_in(words))
 
     def _arrive(self, parts: Sequence[str]) -> None:
         turns = [one for one in parts if one[:1] == "#" and one[1:].isdigit()]
@@ -87,7 +88,7 @@ class CompareScreen(JudgeScreen):
         else:
             self._comparing = Comparing(self._session, [answered(turns[0])])
             self._is_blind = False
-            self._ask_for("models", " ".join(one for one in self._models if one != turns[0].model))
+            self._ask_for("models", names_line(one for one in self._models if one != turns[0].model))
             self._draw()
 
     def _compare(self, known: list[Side], names: Sequence[str], *, is_known: bool) -> None:
@@ -137,7 +138,7 @@ class CompareScreen(JudgeScreen):
                 self._ask_all(line)
                 self.query_one(FilterBox).value = ""
             elif self._asking == "models":
-                self._choose(line.replace(",", " ").split())
+                self._choose(names_in(line))
             else:
                 self._refer(line)
         except PalaverError as error:  # what was typed stays
@@ -194,7 +195,7 @@ class CompareScreen(JudgeScreen):
     @on(AskLine.ModelsWanted)
     def action_models(self) -> None:
         """Choose the models."""
-        self._ask_for("models", " ".join(self._models))
+        self._ask_for("models", names_line(self._models))
 
     def action_reference(self) -> None:
         """Score all answers against a reference."""

@@ -20,6 +20,7 @@ from palaver.errors import PalaverError, UsageError
 from palaver.plans import Wanted, make_plans
 from palaver_tui.completions import file_entries
 from palaver_tui.places import Keys
+from palaver_tui.spelled import names_in
 from palaver_tui.widgets.filter_box import Line
 from palaver_tui.widgets.footer import Footer, Hint
 from palaver_tui.widgets.header import Header
@@ -246,7 +247,7 @@ def wanted_of(values: dict[str, str]) -> Wanted:
     return Wanted(
         task=values["task"].strip(),
         dataset=values["dataset"].strip(),
-        models=tuple(dict.fromkeys(values["models"].replace(",", " ").split())),
+        models=tuple(dict.fromkeys(names_in(values["models"]))),
         options=options,
         limit=int(limit) if limit else None,
     )
@@ -283,7 +284,7 @@ def command_line(values: dict[str, str]) -> str:
     words = ["palaver", "eval", values["task"].strip() or "TASK"]
     dataset = values["dataset"].strip()
     words.append(shlex.quote(dataset) if dataset else "DATASET")
-    for name in values["models"].replace(",", " ").split():
+    for name in names_in(values["models"]):
         words += ["-m", shlex.quote(name)]
     for option in values["options"].replace(",", " ").split():
         words += ["-o", shlex.quote(option)]

@@ -121,6 +121,7 @@ class OrderScreen(BranchScreen):
         from palaver.errors import NeedsDownload, PalaverError
         from palaver_tui.screens.provenance import model_state
         from palaver_tui.screens.words import models_text
+        from palaver_tui.spelled import name_in
 
         if not name:
             self.transcript.say(
@@ -130,7 +131,7 @@ class OrderScreen(BranchScreen):
             )
             return
         try:
-            info = session.registry.info(name)
+            info = session.registry.info(name_in(name))
             if not session.registry.is_installed(info):
                 raise NeedsDownload(f"{info.name} is not on this machine yet.", fix=f"palaver models pull {info.name}")
         except PalaverError as error:

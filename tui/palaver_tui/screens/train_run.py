@@ -15,6 +15,7 @@ from palaver_tui.copied import Copied
 from palaver_tui.go import Go
 from palaver_tui.screens import train_words as words
 from palaver_tui.screens.place import PlaceScreen
+from palaver_tui.spelled import names_line
 from palaver_tui.training import Checkpoint, RunReader, RunView
 from palaver_tui.widgets.footer import Footer
 from palaver_tui.widgets.header import Header
@@ -186,7 +187,7 @@ class RunScreen(PlaceScreen):
             others = [name for name in there if name != one.name and name in self._marked] or there[-1:] + there[:1]
             pair = [one.name, *[name for name in others if name != one.name][:1]]
         if len(pair) == 2:
-            self.post_message(Go("Compare", " ".join(map(self._model, pair))))
+            self.post_message(Go("Compare", names_line(map(self._model, pair))))
         else:
             self._say("comparing takes two checkpoints; --keep 10 has a run keep more of them")
 
