@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 from tests.core.installed import Site
 
-from palaver.errors import BadInput, PluginFailed
+from palaver.errors import BadInput, PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.plugins.found import Found
 from palaver.plugins.isolation import Isolation, parse
+from palaver.plugins.patience import until
 from palaver.plugins.remote import Process, Raised
 from palaver.plugins.stand_ins import module_of
 
@@ -188,6 +190,27 @@ def test_calls_from_many_threads_are_answered_each_with_its_own(process: Process
     assert answers == {str(one): str(one) for one in range(8)}
 
 
+async def test_the_thread_that_draws_waits_for_a_plugin_once_and_not_long(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palaver.plugins.remote.DRAWING_SECONDS", 0.5)
+    (task,) = module_of(process, process.told()).palaver_tasks()
+    for said in ("took more than 0.5 s", "was too slow before"):
+        with pytest.raises(PluginFailed, match=said):
+            task().request(Example({"text": "hang"}))
+    asked = await asyncio.to_thread(task().request, TEXT)  # a thread that does not draw has its time
+    assert asked.messages
+
+
+def test_what_nobody_waits_for_is_given_up_at_once(process: Process) -> None:
+    (task,) = module_of(process, process.told()).palaver_tasks()
+    cancel = threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+    with until(cancel), pytest.raises(PalaverError, match="Stopped while the plugin mine was at it"):
+        task().request(Example({"text": "hang"}))  # it may take five seconds
+    assert task().request(TEXT).messages
+
+
 @pytest.mark.parametrize("text", ["process", "venv, 2.5 s", "process, 10 s, 2000 MB", "inproc, 500 MB"])
 def test_a_level_is_written_as_it_is_read(text: str) -> None:
     assert str(parse(text)) == text
@@ -247,6 +270,7 @@ def test_a_plugin_that_ends_its_process_at_import_is_broken_by_name_at_every_lev
 def test_a_command_is_brought_by_whoever_runs_it_and_has_no_other_environment(site: Site) -> None:
     trace = site.home.parent / "trace"
     source = "import os\nopen({!r}, 'a').write(f'{{os.getpid()}} ')\ndef palaver_commands(group):\n"
+    source += "    @group.command('stumble')\n    def stumble(): raise KeyError('boom')\n"
     source += "    @group.command('greet')\n    def greet():\n        'Say hello.'\n        print('hello', os.getpid())"
     site.install("group", source.format(str(trace)))
     assert "Say hello." in site.out("--help")
@@ -254,8 +278,14 @@ def test_a_command_is_brought_by_whoever_runs_it_and_has_no_other_environment(si
     site.out("summarize", "-m", "lead-3", "One.")
     assert trace.read_text("utf-8") == before  # what asks for something else imports nothing of it
     assert site.out("greet").split()[1] == trace.read_text("utf-8").split()[-1]
+    done = site.palaver("stumble")
+    assert done.returncode == 1
+    assert done.stderr.startswith("palaver: The command 'stumble' of the plugin group broke: KeyError: 'boom' (fixture")
     done = site.palaver("plugins", "isolate", "group", "venv")
-    assert (done.returncode, "adds command greet, which cannot be used from an environment" in done.stderr) == (2, True)
+    assert (done.returncode, "adds command stumble, command greet, which cannot be used from an" in done.stderr) == (
+        2,
+        True,
+    )
     assert "fix: palaver plugins isolate group process" in done.stderr
     assert site.palaver("plugins", "isolate", "summarize", "process").returncode == 2
     assert site.palaver("plugins", "isolate", "mine", "moon").returncode == 2

@@ -26,6 +26,8 @@ from palaver.process import ModelProcess
 
 OPEN_SECONDS = 20.0
 """For the start of the process and the import, at least."""
+DRAWING_SECONDS = 2.0
+"""For a call in the thread that draws a screen, which stands still meanwhile."""
 _POLL = 0.05
 
 
@@ -73,6 +75,8 @@ class Process:
             Raised: the plugin raised. PalaverError: it raised one, its process died, it took too long, or the user
                 did not want to wait.
         """
+        if _draws():
+            seconds = min(DRAWING_SECONDS, self.isolation.seconds if seconds is None else seconds)
         is_quick = seconds is not None
         seconds = self.isolation.seconds if seconds is None else min(seconds, self.isolation.seconds)
         if is_quick and self._is_late:
@@ -120,7 +124,7 @@ class Process:
             raise PluginFailed(f"The process for the plugin {self.found.name} cannot be started: {error}.") from error
         value = self._ask(
             "open",
-            seconds=max(OPEN_SECONDS, self.isolation.seconds),
+            seconds=2 * DRAWING_SECONDS if _draws() else max(OPEN_SECONDS, self.isolation.seconds),
             found=frames.encode(self.found),
             memory=self.isolation.memory,
             path=[] if self.found.python else sys.path,
@@ -178,3 +182,12 @@ class Process:
 
     def _remedy(self) -> str:
         return f"palaver plugins info {self.found.name}"
+
+
+def _draws() -> bool:
+    """Whether this thread runs an event loop, as the one that draws a screen does."""
+    asyncio = sys.modules.get("asyncio")  # where nobody has imported it there is none
+    try:
+        return asyncio is not None and asyncio.get_running_loop() is not None
+    except RuntimeError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import tempfile
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from palaver import frames
-from palaver.errors import PluginFailed
+from palaver.errors import PalaverError, PluginFailed
 from palaver.example import Example
 from palaver.interchange import ImportedTurn
 from palaver.lines import BadRecord
 from palaver.metric import Score
 from palaver.named import Flawed
+from palaver.plugins.describe import describe
+from palaver.plugins.failures import add_failure, clear_failures
 from palaver.plugins.provides import provided
 from palaver.plugins.remote import Process
 from palaver.plugins.told import CommandTold, DatasetTold, MetricTold, PartTold
@@ -141,12 +144,43 @@ def add_commands(process: Process, told: Sequence[CommandTold], group: click.Gro
         def make_context(
             self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
         ) -> click.Context:
-            own = click.Group()
-            provided(_here(process), "palaver_commands", {"group": own})
-            return own.commands[str(self.name)].make_context(info_name, args, parent=parent, **extra)
+            own, module = click.Group(), _here(process)
+            with _told_of(process.found.name, str(self.name)):
+                provided(module, "palaver_commands", {"group": own})
+                context = own.commands[str(self.name)].make_context(info_name, args, parent=parent, **extra)
+            invoke = context.command.invoke
+
+            def guarded(inner: click.Context) -> Any:
+                with _told_of(process.found.name, str(self.name)):
+                    return invoke(inner)
+
+            context.command.invoke = guarded  # type: ignore[method-assign, assignment]
+            return context
 
     for one in told:
         group.add_command(Visiting(one.name, help=one.help))
+
+
+@contextlib.contextmanager
+def _told_of(plugin: str, command: str) -> Iterator[None]:
+    """What a command raises is told of with its plugin.
+
+    Raises:
+        PluginFailed: it raised.
+    """
+    import click
+
+    try:
+        yield
+    except (PalaverError, OSError, click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as bug:  # a plugin may raise anything at all
+        add_failure(plugin, f"command {command}", describe(bug))
+        raise PluginFailed(
+            f"The command '{command}' of the plugin {plugin} broke: {describe(bug)}.",
+            fix=f"palaver plugins info {plugin}",
+        ) from bug
+    clear_failures(plugin, f"command {command}")
 
 
 def _here(process: Process) -> Any:
