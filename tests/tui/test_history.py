@@ -160,6 +160,25 @@ async def test_a_filter_narrows_the_rows_and_says_how_many(many: Session) -> Non
         assert "$ palaver history list 'model:model-1 bleu<10'" in shown(pilot)
 
 
+async def test_the_last_word_may_go_on_until_a_space_ends_it(session: Session) -> None:
+    add(session.store, "Katze")
+    add(session.store, "Kater")
+    async with HistoryApp(session).run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        box = pilot.app.screen.query_one(FilterBox)
+        for typed, found, command in (
+            ("kat", True, "'kat*'"),
+            ("kater", True, "'kater*'"),
+            ("kat ", False, "kat"),
+            ("task:translate", True, "task:translate"),
+            ('"kat"', False, """'"kat"'"""),
+        ):
+            box.value = typed
+            await press(pilot, "slash", "enter")
+            assert shown(pilot).splitlines()[-2].strip().endswith(f"$ palaver history list {command}")
+            assert ("No turn is like that" in shown(pilot)) == (not found)
+
+
 async def test_a_wrong_filter_keeps_the_rows_and_says_what_is_wrong(many: Session) -> None:
     async with HistoryApp(many).run_test(size=(80, 24)) as pilot:
         await settled(pilot)

@@ -17,7 +17,7 @@ from textual.widgets import Input
 from palaver.errors import NotFound, PalaverError, UsageError
 from palaver.session import Session
 from palaver.store import Filter, parse_filter
-from palaver_tui.screens.history_words import HALF, HINTS, KEYS, NOT_IN, completions, in_full, scored
+from palaver_tui.screens.history_words import HALF, HINTS, KEYS, NOT_IN, as_typed, completions, in_full, scored
 from palaver_tui.screens.turn_acts import TurnActsScreen
 from palaver_tui.screens.turn_rows import LAYOUTS, table_row, trends, turn_detail
 from palaver_tui.widgets.filter_box import FilterBox, Question
@@ -98,7 +98,7 @@ class HistoryScreen(TurnActsScreen):
         """Filter by these words."""
         self.remove_class("-open")
         self.query_one(FilterBox).value = words
-        if self._apply():
+        if self._apply(words):
             self._table.focus()
 
     def on_unmount(self) -> None:
@@ -218,18 +218,23 @@ class HistoryScreen(TurnActsScreen):
     async def _apply_soon(self) -> None:
         await asyncio.sleep(TYPING_SECONDS)
         if not self.query_one(FilterBox).value.endswith(HALF):
-            self._apply()
+            self._apply_typed()
 
     @on(Input.Submitted, "#filter")
     def _submitted(self) -> None:
-        if self._apply():
+        if self._apply_typed():
             self._table.focus()
 
-    def _apply(self) -> bool:
-        """Filter by what the box says; if that is no filter, keep the rows and say why."""
+    def _apply_typed(self) -> bool:
+        """Filter by what the box says, which may be what is shown already: then that is no word to go on."""
+        typed = self.query_one(FilterBox).value
+        return self._apply(typed if typed == self._filter.text else as_typed(typed))
+
+    def _apply(self, text: str) -> bool:
+        """Filter by `text`; if that is no filter, keep the rows and say why."""
         problem = self.query_one("#problem", Text)
         try:
-            wanted = parse_filter(self.query_one(FilterBox).value)
+            wanted = parse_filter(text)
         except UsageError as error:
             problem.show(styled((str(error), "$error")))
             problem.remove_class("-empty")
@@ -253,7 +258,7 @@ class HistoryScreen(TurnActsScreen):
         elif self.is_busy:
             self.stop_again()
         elif self.query_one(FilterBox).has_focus:
-            if not self._apply():
+            if not self._apply_typed():
                 self.query_one(FilterBox).value = self._filter.text
             self._table.focus()
         elif self.has_class("-open"):

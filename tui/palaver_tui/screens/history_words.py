@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from palaver.errors import PalaverError
@@ -27,7 +28,7 @@ HINTS = (
     Hint("F1", "help", 5),
 )
 KEYS: Keys = (
-    ("/", "filter; tab completes, enter goes to the rows"),
+    ("/", "filter; the last word may go on until a space ends it. tab completes, enter goes to the rows"),
     ("↑ ↓ pgup pgdn", "move"),
     ("enter", "the turn in full"),
     ("x", "mark; c, d and e then mean the marked turns"),
@@ -56,6 +57,14 @@ MEANT = {
 def scored(query: Filter) -> Filter:
     """The turns of `query` that have a score."""
     return query.and_where(parse_filter("has:score").where[0])
+
+
+def as_typed(text: str) -> str:
+    """`text` with its last word open: it may go on, until a space ends it."""
+    return f"{text}*" if text.count('"') % 2 == 0 and _LAST_WORD.search(text) else text
+
+
+_LAST_WORD = re.compile(r"(?:^|\s)[^\W_]+$")
 
 
 def in_full(error: PalaverError) -> str:
