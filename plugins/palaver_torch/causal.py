@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from palaver import ContextExceeded, Delta, GenerationConfig, ModelFailed, Model
 from palaver.pieces import Pieces
 from palaver_torch.decode import CausalForward, Job, Limits, Writer, Written
 from palaver_torch.device import cache_budget
-from palaver_torch.lean import LeanForward, llama_of
+from palaver_torch.graphs import CardWriter, writer_of
+from palaver_torch.lean import llama_of
 from palaver_torch.slots import SlotCache
 from palaver_torch.text import text_of
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 _MOST_ROWS = {"cpu": 64, "mps": 64, "cuda": 1024}
 _FLUSH = 16
 """Tokens of one text in a batch between two pieces: nobody reads along there."""
+_MANY, _FLUSH_OF_MANY = 128, 256
+"""Texts in a batch that a graphics card writes faster than small pieces are cut."""
 
 
 class Writes(Protocol):
@@ -65,20 +69,19 @@ def of_checkpoint(loaded: Loaded) -> CausalModel:
     """
     network, device = loaded.network, loaded.place.device
     size, token_bytes = sum(one.numel() for one in network.parameters()), _bytes_a_token(loaded)
-    slots = SlotCache(loaded.place.dtype)
     found = llama_of(network, loaded.place.dtype)
-    forward: CausalForward
+    writer: Writes
     if found is not None:
-        forward = LeanForward(found)
+        writer = writer_of(found, loaded.place, _end_tokens(loaded))
     else:
         _refuse_what_slots_cannot(loaded)
+        slots = SlotCache(loaded.place.dtype)
         # transformers finds attention functions by name; this model's own one reads this model's slots.
         name = f"palaver_{id(slots):x}"
         AttentionInterface.register(name, slots.attend)
         network.config._attn_implementation = name
         network.config.get_text_config()._attn_implementation = name
-        forward = cast(CausalForward, network)
-    writer = Writer(forward, slots, ends=_end_tokens(loaded), device=device)
+        writer = Writer(cast(CausalForward, network), slots, ends=_end_tokens(loaded), device=device)
     return CausalModel(Causal(loaded.info, device, loaded.tokenizer, writer, size, token_bytes))
 
 
@@ -98,7 +101,7 @@ class CausalModel:
         """See `Model.stream`. In a batch, a prompt longer than the window ends its own request only."""
         if self._writer is None:
             raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
-        prompts = [self._tokens(request) for request in requests]
+        prompts = self._prompts(requests)
         limits = self._limits(config, prompts)
         jobs: dict[int, Job] = {}
         for index, prompt in enumerate(prompts):
@@ -112,7 +115,7 @@ class CausalModel:
             return
         answers = {index: _Answer(job, Pieces(text_of(self._tokenizer), config.stop)) for index, job in jobs.items()}
         stopped: set[int] = set()
-        flush = 1 if len(requests) == 1 or config.stop else _FLUSH
+        flush = 1 if len(requests) == 1 or config.stop else _FLUSH if len(requests) < _MANY else _FLUSH_OF_MANY
         reuse = len(requests) == 1 and requests[0].task == "chat"
         for one in self._writer.write(list(jobs.values()), config, limits, cancel, stopped=stopped, reuse=reuse):
             if one.index not in stopped:
@@ -120,6 +123,16 @@ class CausalModel:
 
     def close(self) -> None:
         self._writer = None
+
+    def _prompts(self, requests: Sequence[Request]) -> list[list[int]]:
+        """The tokens of all requests: many are cut at once, on several threads, where no template objects."""
+        tokenizer = self._tokenizer
+        if len(requests) > 1 and tokenizer.chat_template:
+            told = [[{"role": one.role, "content": _whole(one.content)} for one in each.messages] for each in requests]
+            with contextlib.suppress(Exception):  # a template may raise anything: each request is then looked at alone
+                found = tokenizer.apply_chat_template(told, add_generation_prompt=True, return_dict=False)
+                return cast("list[list[int]]", found)
+        return [self._tokens(request) for request in requests]
 
     def _tokens(self, request: Request) -> list[int]:
         messages = [{"role": one.role, "content": _whole(one.content)} for one in request.messages]
@@ -136,7 +149,8 @@ class CausalModel:
         return [int(token) for token in cast("list[int]", found)]
 
     def _job(self, index: int, prompt: list[int], config: GenerationConfig, limits: Limits) -> Job:
-        context = (self._info.context or len(prompt) + config.max_new_tokens) - limits.burst + 1
+        beyond = 0 if isinstance(self._writer, CardWriter) else limits.burst - 1  # steps that nobody will read
+        context = (self._info.context or len(prompt) + config.max_new_tokens) - beyond
         if len(prompt) >= context:
             raise ContextExceeded(
                 f"The input has {len(prompt):,} tokens; {self._info.name} reads at most {context:,}, "
@@ -149,6 +163,8 @@ class CausalModel:
         """How many rows the memory takes, and how many prompt tokens a pass may have and still hear a cancel."""
         device = self._device
         longest = min(max(map(len, prompts)) + config.max_new_tokens, self._info.context or 10**9)
+        if isinstance(self._writer, CardWriter):
+            return self._writer.limits(longest, len(prompts))
         fitting = cache_budget(device) // max(1, longest * self._token_bytes)
         rows = max(1, min(_MOST_ROWS.get(device.type, 64), fitting))
         if device.type == "cuda":

@@ -71,7 +71,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
+class Arrival:
     """A prompt, or what is left of it to read, on its way into a slot."""
 
     slot: int
@@ -137,10 +137,10 @@ class Writer:
         known, self._resident = (self._resident if reuse and len(jobs) == 1 else []), []
         waiting = sorted(jobs, key=lambda job: len(job.prompt))  # the longest is taken first
         self._slots.reserve(min(limits.rows, len(jobs)), len(waiting[-1].prompt) + 64)
-        start = _shared(jobs, known)
+        start = shared_start(jobs, known)
         history = list(jobs[0].prompt)
         saved: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
-        if len(jobs) > 1 and start and self._read([_Arrival(0, 0, jobs[0].prompt[:start])], limits, cancel) is not None:
+        if len(jobs) > 1 and start and self._read([Arrival(0, 0, jobs[0].prompt[:start])], limits, cancel) is not None:
             saved = self._slots.saved(0, start)
         while (self._rows or waiting) and not cancel.is_set():
             free = limits.rows - len(self._rows)
@@ -165,24 +165,24 @@ class Writer:
         for job in [row.job for row in self._rows] + waiting:
             yield Written(job.index, (), "cancelled")
 
-    def _arrive(self, waiting: list[Job], free: int, limits: Limits, start: int) -> list[_Arrival]:
+    def _arrive(self, waiting: list[Job], free: int, limits: Limits, start: int) -> list[Arrival]:
         """Take as many jobs as are read in about one pass, at least one."""
-        taken: list[_Arrival] = []
+        taken: list[Arrival] = []
         total = 0
         while (
             waiting and len(taken) < free and (not taken or total + len(waiting[-1].prompt) - start <= limits.prefill)
         ):
             job = waiting.pop()
             total += len(job.prompt) - start
-            taken.append(_Arrival(len(self._rows), start, job.prompt[start:]))
+            taken.append(Arrival(len(self._rows), start, job.prompt[start:]))
             self._rows.append(_Row(job, len(job.prompt)))
         return taken
 
     @torch.inference_mode()
-    def _read(self, arriving: Sequence[_Arrival], limits: Limits, cancel: threading.Event) -> torch.Tensor | None:
+    def _read(self, arriving: Sequence[Arrival], limits: Limits, cancel: threading.Event) -> torch.Tensor | None:
         """Fill the slots; the logits after the last token of each (arrivals, V), or None when cancelled."""
         found: list[torch.Tensor] = []
-        for batch in _passes(arriving, limits.prefill):
+        for batch in passes(arriving, limits.prefill):
             if cancel.is_set():
                 return None
             segments = [Segment(one.slot, one.start, len(one.tokens)) for one, _ in batch]
@@ -292,7 +292,7 @@ class Writer:
         self._random = torch.empty(0, 0, device=self._device)
 
 
-def _shared(jobs: Sequence[Job], known: Sequence[int]) -> int:
+def shared_start(jobs: Sequence[Job], known: Sequence[int]) -> int:
     """Tokens that all prompts begin with (for a single job: with what is known), one token a prompt left to read."""
     prompts = [list(job.prompt) for job in jobs] + ([list(known)] if len(jobs) == 1 else [])
     first, last = min(prompts), max(prompts)  # what these two share, all between them share
@@ -301,16 +301,16 @@ def _shared(jobs: Sequence[Job], known: Sequence[int]) -> int:
     return same if same >= SHARED_AT_LEAST else 0
 
 
-def _passes(arriving: Sequence[_Arrival], most: int) -> Iterator[list[tuple[_Arrival, bool]]]:
+def passes(arriving: Sequence[Arrival], most: int) -> Iterator[list[tuple[Arrival, bool]]]:
     """The prompts cut into passes of at most `most` tokens; with each piece, whether its prompt ends there."""
-    batch: list[tuple[_Arrival, bool]] = []
+    batch: list[tuple[Arrival, bool]] = []
     room = most
     for one in arriving:
         done = 0
         while done < len(one.tokens):
             part = one.tokens[done : done + room]
             done += len(part)
-            batch.append((_Arrival(one.slot, one.start + done - len(part), part), done == len(one.tokens)))
+            batch.append((Arrival(one.slot, one.start + done - len(part), part), done == len(one.tokens)))
             room -= len(part)
             if room == 0:
                 yield batch

@@ -45,7 +45,7 @@ def cache_budget(device: torch.device) -> int:
     """Bytes that keys and values may take."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return free // 2
+        return (free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)) // 2
     return 2 * 2**30
 
 

@@ -123,14 +123,14 @@ class Llama:
         frequencies: torch.Tensor,
     ) -> None:
         self.shape, self.layers = shape, layers
-        self._embed, self._last, self._head = embed, norm, head
+        self.embed, self.norm, self.head = embed, norm, head
         self._frequencies = frequencies.double()
-        self._turns = torch.empty(0, frequencies.shape[0], dtype=torch.complex64, device=frequencies.device)
+        self.turns = torch.empty(0, frequencies.shape[0], dtype=torch.complex64, device=frequencies.device)
         """Rotation of each position (C, W/2)."""
 
     def with_layers(self, layers: Sequence[Layer]) -> Llama:
         """The same model with its matrices in another form."""
-        return Llama(self.shape, self._embed, layers, self._last, self._head, self._frequencies)
+        return Llama(self.shape, self.embed, layers, self.norm, self.head, self._frequencies)
 
     def to(self, device: torch.device) -> Llama:
         """The same model on a device; its matrices are plain ones."""
@@ -147,26 +147,26 @@ class Llama:
             )
             for one in self.layers
         ]
-        embed = self._embed
+        embed = self.embed
         if isinstance(embed, Embedding):
             embed = Embedding(embed.weight.to(device))
-        head = _moved(self._head, device)
-        return Llama(self.shape, embed, layers, self._last.to(device), head, self._frequencies.to(device))
+        head = _moved(self.head, device)
+        return Llama(self.shape, embed, layers, self.norm.to(device), head, self._frequencies.to(device))
 
     def reach(self, positions: int) -> None:
         """Be ready for that many positions."""
-        if self._turns.shape[0] < positions:
+        if self.turns.shape[0] < positions:
             at = torch.arange(positions + positions // 2, dtype=torch.double, device=self._frequencies.device)
             angles = at[:, None] * self._frequencies
-            self._turns = torch.polar(torch.ones_like(angles), angles).to(torch.complex64)
+            self.turns = torch.polar(torch.ones_like(angles), angles).to(torch.complex64)
 
     def read(self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
         """What the last layer makes of the tokens (N) at their positions (N): (N, D)."""
         shape = self.shape
         count, rotated = tokens.shape[0], (shape.heads + shape.groups) * shape.head
-        turns = self._turns[positions][:, None]  # (N, 1, W/2)
+        turns = self.turns[positions][:, None]  # (N, 1, W/2)
         pairs = (count, shape.heads + shape.groups, shape.head // 2, 2)
-        x = self._embed(tokens)
+        x = self.embed(tokens)
         for at, layer in enumerate(self.layers):
             mixed = layer.mix(self._norm(x, layer.before)).float()
             turned = torch.view_as_complex(mixed[:, :rotated].view(pairs)) * turns
@@ -176,11 +176,11 @@ class Llama:
             x = x + layer.out(found.to(shape.dtype))
             gate, up = layer.gate(self._norm(x, layer.after)).chunk(2, dim=1)
             x = x + layer.down(silu(gate) * up)
-        return self._norm(x, self._last)
+        return self._norm(x, self.norm)
 
     def logits(self, found: torch.Tensor) -> torch.Tensor:
         """Logits (N, V) of what `read` gave (N, D)."""
-        return self._head(found)
+        return self.head(found)
 
     def _norm(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         """Zhang & Sennrich 2019: x over the root of its mean square, times the scale.

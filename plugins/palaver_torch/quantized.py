@@ -10,14 +10,12 @@ import torch
 from palaver import ModelFailed, ModelInfo
 from palaver.machine import threads
 from palaver_torch.causal import Causal, CausalModel
-from palaver_torch.decode import Writer
 from palaver_torch.device import Place, choose_place
 from palaver_torch.gguf import File, NotGGUF, read
 from palaver_torch.gguf_llama import Maker
-from palaver_torch.lean import LeanForward
+from palaver_torch.graphs import writer_of
 from palaver_torch.llama import Llama
 from palaver_torch.names import FOUR_BITS, form_of
-from palaver_torch.slots import SlotCache
 from palaver_torch.stream import Streamer
 from palaver_torch.vocabulary import tokenizer
 
@@ -67,8 +65,7 @@ def _for_one(info: ModelInfo, digest: str, file: File) -> CausalModel:
 def _for_many(info: ModelInfo, digest: str, file: File, place: Place) -> CausalModel:
     maker = Maker(file, place.dtype)
     model = maker.model(is_packed=False).to(place.device)
-    slots = SlotCache(place.dtype)
-    writer = Writer(LeanForward(model), slots, ends=_ends(file), device=place.device)
+    writer = writer_of(model, place, _ends(file))
     told = dataclasses.replace(
         info, digest=digest, device=str(place.device), dtype=place.dtype_name, context=_context(maker)
     )
