@@ -102,6 +102,13 @@ class CardWriter:
         fitting = (cache_budget(self._device) + self._kept.held) // (columns * self._kept.token_bytes) - 2
         return Limits(max(1, min(BUCKETS[-1], fitting)), self._prefill, burst)
 
+    def forget(self) -> None:
+        """Give the memory of keys, values and captured steps back."""
+        self._graphs, self._resident = _Graphs(), []
+        self._kept = Kept(self._model.model.shape, self._device)
+        if self._is_cuda:
+            torch.cuda.empty_cache()
+
     def write(
         self,
         jobs: Sequence[Job],
