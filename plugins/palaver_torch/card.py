@@ -21,6 +21,8 @@ from palaver_torch.slots import Segment
 
 ROUND = 64
 """Columns come in such steps."""
+QUERIES = 64
+"""Of a prompt, that attend together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,20 @@ class Reading:
     """(N)."""
     pieces: tuple[Segment, ...] = ()
     """The prompts that the tokens are pieces of, one after the other; none: each token is a text's next one."""
+    blocks: torch.Tensor | None = None
+    """See `blocks_of` (blocks, 4), int32; with pieces only."""
+
+    @classmethod
+    def of(cls, pieces: Sequence[Segment], device: torch.device) -> Reading:
+        """Of pieces of prompts."""
+        table = torch.tensor([(one.slot, one.start, one.length) for one in pieces]).to(device)
+        blocks = torch.tensor(blocks_of(pieces, QUERIES), dtype=torch.int32).to(device)
+        slots, starts, lengths = table.unbind(1)
+        total = sum(one.length for one in pieces)
+        which = torch.repeat_interleave(lengths, output_size=total)
+        offsets = lengths.cumsum(0) - lengths
+        positions = torch.arange(total, device=device) + (starts - offsets)[which]
+        return cls(slots[which], positions, tuple(pieces), blocks)
 
 
 class Operations(Protocol):
@@ -215,8 +231,8 @@ def fused(model: Llama, device: torch.device) -> Operations:
         for _, kept in tried:
             kept.reserve(1, 1)
         for rows, pieces in ((8, (Segment(0, 0, 8),)), (1, ()), (8, ())):
-            positions = torch.arange(8, device=device) if pieces else zeros[:rows] + 8
-            at, tokens = Reading(zeros[:rows], positions, pieces), zeros[:rows] + 1
+            at = Reading.of(pieces, device) if pieces else Reading(zeros[:rows], zeros[:rows] + 8)
+            tokens = zeros[:rows] + 1
             one, two = (
                 CardLlama(model, do).logits(tokens, at, kept, zeros[:1] if pieces else None) for do, kept in tried
             )

@@ -218,14 +218,9 @@ class CardWriter:
                 return None
             pieces = tuple(Segment(one.slot, one.start, len(one.tokens)) for one, _ in batch)
             tokens = torch.tensor([token for one, _ in batch for token in one.tokens]).to(self._device)
-            table = torch.tensor([(one.slot, one.start, one.length) for one in pieces]).to(self._device)
-            slots, starts, lengths = table.unbind(1)
-            which = torch.repeat_interleave(lengths, output_size=len(tokens))
-            offsets = lengths.cumsum(0) - lengths
-            positions = torch.arange(len(tokens), device=self._device) + (starts - offsets)[which]
             totals = itertools.accumulate(one.length for one in pieces)
             ends = [total - 1 for total, (_, is_end) in zip(totals, batch, strict=True) if is_end]
-            at = Reading(slots[which], positions, pieces)
+            at = Reading.of(pieces, self._device)
             out = self._model.logits(tokens, at, self._kept, torch.tensor(ends or [0], device=self._device))
             if ends:
                 found.append(out)

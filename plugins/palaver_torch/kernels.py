@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
-from palaver_torch.card import Kept, Reading, blocks_of
+from palaver_torch.card import QUERIES, Kept, Reading
 from palaver_torch.llama import Llama, Shape
 
 triton: Any = import_module("triton")  # has no types, and is not where there is no graphics card
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 else:  # Triton reads the annotations: of these names it looks for the first and can look up both
     constexpr, tensor = tl.constexpr, tl.tensor
 
-QUERIES = 64
-"""Of one block of a prompt."""
 _BUSY = 132
 """Programs from which on a large card has something to do everywhere: its multiprocessors."""
 
@@ -253,10 +251,10 @@ class Fused:
         groups, columns = keys.shape[1:3]
         sharing, scaling = heads // groups, width**-0.5
         out = torch.empty(rows, heads * width, dtype=queries.dtype, device=queries.device)
-        if at.pieces:
-            table = torch.tensor(blocks_of(at.pieces, QUERIES), dtype=torch.int32).to(queries.device, non_blocking=True)
+        if at.blocks is not None:
             sizes = (heads, sharing, width, power(width), QUERIES, 64)
-            _attend_block[(len(table), heads)](queries, keys, values, table, out, columns, scaling, *sizes, num_warps=4)
+            grid = (len(at.blocks), heads)
+            _attend_block[grid](queries, keys, values, at.blocks, out, columns, scaling, *sizes, num_warps=4)
             return out
         parts = attended(queries, at, keys, values, splits_of(rows * groups), out)
         if parts is not None:

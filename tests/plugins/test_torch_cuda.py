@@ -127,13 +127,9 @@ def test_kernels_give_what_plain_pytorch_gives(dtype: torch.dtype, has_bias: boo
     for _, kept in pair:
         kept.reserve(150, 190)
     pieces = (Segment(0, 0, 130), Segment(2, 0, 5), Segment(5, 0, 66))
-    prompts = Reading(
-        torch.tensor([0] * 130 + [2] * 5 + [5] * 66, device=CARD),
-        torch.tensor([*range(130), *range(5), *range(66)], device=CARD),
-        pieces,
-    )
+    prompts = Reading.of(pieces, CARD)
     passes = [(201, prompts, torch.tensor([129, 134, 200], device=CARD))]
-    more = Reading(torch.full((9,), 2, device=CARD), torch.arange(5, 14, device=CARD), (Segment(2, 5, 9),))
+    more = Reading.of((Segment(2, 5, 9),), CARD)
     passes.append((9, more, torch.tensor([8], device=CARD)))
     for rows in (1, 3, 5, 40, 100):  # a vector, few, in sixteen parts, in four, in one
         slots, positions = torch.arange(rows, device=CARD), torch.zeros(rows, dtype=torch.long, device=CARD)
