@@ -44,6 +44,8 @@ class Pieces:
         return self._release(added, is_last=True)
 
     def _added(self) -> str:
+        if self._seen == len(self._tokens):
+            return ""
         before = self._text(self._tokens[self._from : self._seen])
         return self._text(self._tokens[self._from :])[len(before) :]
 

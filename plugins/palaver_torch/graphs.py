@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,6 @@ class _Row:
 
     job: Job
     slot: int
-    written: int = 0
 
 
 @dataclass(slots=True)
@@ -89,6 +88,8 @@ class CardWriter:
         self._graphs = _Graphs()
         self._state = _State.of(0, 0, device)
         self._rows: list[_Row] = []
+        self._left = torch.zeros(0, dtype=torch.long)
+        """Tokens that each row may still write (R), on the processor."""
         self._free: list[int] = []
         self._resident: list[int] = []
         """Tokens whose keys slot 0 still holds from a single request: a conversation goes on from there."""
@@ -127,7 +128,8 @@ class CardWriter:
         shares = bool(start) and len(jobs) > 1
         if shares:
             self._read([Arrival(self._kept.slots - 1, 0, jobs[0].prompt[:start])], limits, cancel)
-        history, told, filling = list(jobs[0].prompt), list[Written](), False
+        history, filling = list(jobs[0].prompt), False
+        told: Iterable[Written] = ()
         while (self._rows or waiting) and not cancel.is_set():
             free = len(self._free)
             filling = bool(waiting) and free > 0 and (filling or free >= max(1, limits.rows // 8) or not self._rows)
@@ -144,6 +146,7 @@ class CardWriter:
                 self._step_seconds = (time.monotonic() - begun) / len(steps)
             told, finished = self._sort_out(steps, first, stopped)
             if reuse and len(jobs) == 1:
+                told = list(told)
                 history.extend(told[0].tokens)
                 self._resident = history[:-1]
             self._drop(finished)
@@ -169,6 +172,7 @@ class CardWriter:
         if is_moved or turns is not self._model.model.turns:
             self._graphs = _Graphs()
         self._rows, self._free = [], list(range(rows - 1, -1, -1))
+        self._left = torch.zeros(0, dtype=torch.long)
         self._vacate(0)
 
     @torch.inference_mode()
@@ -198,6 +202,7 @@ class CardWriter:
             return None
         state, here = self._state, slice(len(self._rows), len(self._rows) + len(taken))
         self._rows += taken
+        self._left = torch.cat([self._left, torch.tensor([row.job.limit for row in taken])])
         random = None
         if config.temperature > 0:
             for at, row in enumerate(taken, start=here.start):
@@ -298,25 +303,16 @@ class CardWriter:
         state.counts[:bucket] += 1
         state.positions[:bucket] = (state.positions[:bucket] + 1).clamp(max=self._kept.columns - 1)
 
-    def _sort_out(self, steps: torch.Tensor, first: int, stopped: set[int]) -> tuple[list[Written], list[int]]:
+    def _sort_out(self, steps: torch.Tensor, first: int, stopped: set[int]) -> tuple[Iterator[Written], list[int]]:
         """What the rows from `first` on have got (steps, rows), and the places of those that are finished."""
-        rows = self._rows[first:]
-        lasting = ~torch.isin(steps, self._ends)
-        before_end = lasting.cumprod(dim=0).sum(dim=0).tolist()
-        told: list[Written] = []
-        finished: list[int] = []
-        for at, (row, tokens, sound) in enumerate(zip(rows, steps.T.tolist(), before_end, strict=True), start=first):
-            count = min(sound, row.job.limit - row.written)
-            row.written += count
-            reason: FinishReason | None = None
-            if row.written >= row.job.limit:
-                reason = "length"
-            elif count < len(tokens):
-                reason = "error" if tokens[count] < 0 else "stop"
-            told.append(Written(row.job.index, tokens[:count], reason))
-            if reason is not None or row.job.index in stopped:
-                finished.append(at)
-        return told, finished
+        rows, left = self._rows[first:], self._left[first:]
+        counts = torch.minimum((~torch.isin(steps, self._ends)).cumprod(dim=0).sum(dim=0), left)
+        left -= counts
+        is_over = (left == 0) | (counts < len(steps))
+        finished = set((is_over.nonzero()[:, 0] + first).tolist())
+        if stopped:
+            finished |= {at for at, row in enumerate(self._rows) if row.job.index in stopped}
+        return _told(rows, steps, counts.tolist(), is_over.tolist(), left.tolist()), sorted(finished)
 
     @torch.inference_mode()
     def _drop(self, finished: Sequence[int]) -> None:
@@ -326,7 +322,7 @@ class CardWriter:
         gone = set(finished)
         self._free += [self._rows[at].slot for at in finished]
         left = [at for at in range(len(self._rows)) if at not in gone]
-        self._rows = [self._rows[at] for at in left]
+        self._rows, self._left = [self._rows[at] for at in left], self._left[left]
         if left and left != list(range(len(left))):
             order, state, count = torch.tensor(left, device=self._device), self._state, len(left)
             for one in (state.tokens, state.positions, state.slots, state.counts, state.random):
@@ -337,6 +333,17 @@ class CardWriter:
         """The rows from there on are nobody's."""
         self._state.tokens[first:], self._state.positions[first:] = 0, 0
         self._state.slots[first:] = self._kept.slots
+
+
+def _told(
+    rows: Sequence[_Row], steps: torch.Tensor, counts: list[int], is_over: list[bool], left: list[int]
+) -> Iterator[Written]:
+    """What each row has got, made while the card computes what comes next."""
+    for row, tokens, count, over, more in zip(rows, steps.T.tolist(), counts, is_over, left, strict=True):
+        reason: FinishReason | None = None
+        if over:
+            reason = "length" if more == 0 else "error" if tokens[count] < 0 else "stop"
+        yield Written(row.job.index, tokens[:count], reason)
 
 
 def is_fixed(config: GenerationConfig) -> bool:

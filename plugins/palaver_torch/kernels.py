@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 else:  # Triton reads the annotations: of these names it looks for the first and can look up both
     constexpr, tensor = tl.constexpr, tl.tensor
 
+_COLUMNS, _WARPS = 64, 4
+"""Columns that a step's attention looks at at a time, and the warps that do it."""
 _BUSY = 132
 """Programs from which on a large card has something to do everywhere: its multiprocessors."""
 
@@ -70,27 +72,28 @@ def _turn(
     HEADS: constexpr,
     GROUPS: constexpr,
     HALF: constexpr,
+    PARTS: constexpr,
     BLOCK: constexpr,
 ) -> None:
-    row, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    row = tl.program_id(0).to(tl.int64)
     slot, position = tl.load(slots + row), tl.load(positions + row)
-    pair = tl.arange(0, BLOCK)
-    inside = pair < HALF
-    source = mixed + (row * (HEADS + 2 * GROUPS) + head) * 2 * HALF
-    first = tl.load(source + 2 * pair, mask=inside).to(tl.float32)
-    second = tl.load(source + 2 * pair + 1, mask=inside).to(tl.float32)
-    if head < HEADS + GROUPS:
-        turn = turns + (position * HALF + pair) * 2
-        across, along = tl.load(turn, mask=inside), tl.load(turn + 1, mask=inside)
-        first, second = first * across - second * along, first * along + second * across
-    if head < HEADS:
-        target = queries + (row * HEADS + head) * 2 * HALF
-    elif head < HEADS + GROUPS:
-        target = keys + ((slot * GROUPS + head - HEADS) * columns + position) * 2 * HALF
-    else:
-        target = values + ((slot * GROUPS + head - HEADS - GROUPS) * columns + position) * 2 * HALF
-    tl.store(target + 2 * pair, first.to(queries.dtype.element_ty), mask=inside)
-    tl.store(target + 2 * pair + 1, second.to(queries.dtype.element_ty), mask=inside)
+    head, pair = tl.arange(0, PARTS)[:, None], tl.arange(0, BLOCK)[None, :]
+    inside = (head < HEADS + 2 * GROUPS) & (pair < HALF)
+    source = mixed + (row * (HEADS + 2 * GROUPS) + head) * 2 * HALF + 2 * pair
+    first = tl.load(source, mask=inside, other=0.0).to(tl.float32)
+    second = tl.load(source + 1, mask=inside, other=0.0).to(tl.float32)
+    turn = turns + (position * HALF + pair) * 2
+    turning = (head < HEADS + GROUPS) & (pair < HALF)
+    across, along = tl.load(turn, mask=turning, other=1.0), tl.load(turn + 1, mask=turning, other=0.0)
+    first, second = first * across - second * along, first * along + second * across
+    both = tl.interleave(first, second).to(queries.dtype.element_ty)
+    head, at = tl.arange(0, PARTS)[:, None], tl.arange(0, 2 * BLOCK)[None, :]
+    within = at < 2 * HALF
+    tl.store(queries + (row * HEADS + head) * 2 * HALF + at, both, mask=(head < HEADS) & within)
+    place = ((slot * GROUPS + head - HEADS) * columns + position) * 2 * HALF + at
+    tl.store(keys + place, both, mask=(head >= HEADS) & (head < HEADS + GROUPS) & within)
+    place = ((slot * GROUPS + head - HEADS - GROUPS) * columns + position) * 2 * HALF + at
+    tl.store(values + place, both, mask=(head >= HEADS + GROUPS) & (head < HEADS + 2 * GROUPS) & within)
 
 
 @jit
@@ -241,9 +244,9 @@ class Fused:
         heads = parts - 2 * groups
         queries = torch.empty(rows, heads, width, dtype=mixed.dtype, device=mixed.device)
         numbers = torch.view_as_real(turns)
-        sizes = (heads, groups, width // 2, power(width // 2))
-        grid = (rows, parts)
-        _turn[grid](mixed, numbers, at.slots, at.positions, queries, keys, values, columns, *sizes, num_warps=1)
+        sizes = (heads, groups, width // 2, power(parts), power(width // 2))
+        where = (at.slots, at.positions, queries, keys, values, columns)
+        _turn[(rows,)](mixed, numbers, *where, *sizes, num_warps=warps(power(parts) * power(width)))
         return queries
 
     def attend(self, queries: torch.Tensor, at: Reading, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -283,15 +286,15 @@ def attended(
     if splits > 1:
         found = torch.empty(rows, heads, splits, width, device=queries.device)
         tops, totals = torch.empty(2, rows, heads, splits, device=queries.device)
-    sizes = (groups, heads // groups, width, power(width), 64, splits)
+    sizes = (groups, heads // groups, width, power(width), _COLUMNS, splits)
     where = (keys, values, at.slots, at.positions, found, tops, totals, columns, width**-0.5)
-    _attend[(rows, groups, splits)](queries, *where, *sizes, num_warps=4 if splits == 1 else 2)
+    _attend[(rows, groups, splits)](queries, *where, *sizes, num_warps=_WARPS if splits == 1 else 2)
     return (found, tops, totals) if splits > 1 else None
 
 
 def splits_of(programs: int) -> int:
     """Parts that each text's columns are cut into, so that few texts keep a large card busy too."""
-    return 1 if programs >= _BUSY else 4 if 4 * programs >= _BUSY else 16
+    return 1 if programs >= _BUSY else 4 if 4 * programs >= _BUSY else 8
 
 
 def power(number: int) -> int:

@@ -18,6 +18,8 @@ MOST = 4
 """Rows; with more of them a product of two matrices is faster."""
 _WIDE = 1024
 """Numbers of the vector at a time."""
+_PAIRS, _ROWS, _WARPS = 4, 4, 4
+"""Pairs of rows, and rows, of a matrix that a program multiplies with, and its warps."""
 
 
 @jit
@@ -176,10 +178,11 @@ def step(model: Llama, tokens: torch.Tensor, at: Reading, kept: Kept) -> torch.T
     for layer, keys, values in zip(model.layers, kept.keys, kept.values, strict=True):
         mix, gate = matrix(layer.mix), matrix(layer.gate)
         pairs = mix.weight.shape[0] // 2
-        sizes = (shape.width, wide(shape.width), shape.heads, groups, width, 4, mix.bias is not None)
+        sizes = (shape.width, wide(shape.width), shape.heads, groups, width, _PAIRS, mix.bias is not None)
         bias = mix.weight if mix.bias is None else mix.bias
         where = (turns, at.slots, at.positions, queries, keys, values, kept.columns, shape.epsilon)
-        _mix[(triton.cdiv(pairs, 4), rows)](x, layer.before, mix.weight, bias, *where, *sizes, num_warps=4)
+        grid = (triton.cdiv(pairs, _PAIRS), rows)
+        _mix[grid](x, layer.before, mix.weight, bias, *where, *sizes, num_warps=_WARPS)
         parts = attended(queries, at, keys, values, splits, attention)
         _add(x, layer.out, attention if parts is None else parts, shape.head)
         between = gate.weight.shape[0] // 2
@@ -196,9 +199,9 @@ def _norm_product(
     x: torch.Tensor, scale: torch.Tensor, weight: torch.Tensor, out: torch.Tensor, epsilon: float, *, is_gated: bool
 ) -> None:
     rows, count = out.shape
-    block = 4 if count < 4096 else 16
+    block = _ROWS if count < 4096 else 16
     sizes = (x.shape[1], count, wide(x.shape[1]), block, is_gated)
-    _normed[(triton.cdiv(count, block), rows)](x, scale, weight, out, epsilon, *sizes, num_warps=4)
+    _normed[(triton.cdiv(count, block), rows)](x, scale, weight, out, epsilon, *sizes, num_warps=_WARPS)
 
 
 def _add(
@@ -209,8 +212,8 @@ def _add(
     splits = 0 if isinstance(given, torch.Tensor) else parts[1].shape[2]
     bias = found.weight if found.bias is None else found.bias
     out, into = found.weight.shape
-    sizes = (into, out, wide(into), 4, head, splits, found.bias is not None)
-    _added[(triton.cdiv(out, 4), x.shape[0])](*parts, found.weight, bias, x, *sizes, num_warps=4)
+    sizes = (into, out, wide(into), _ROWS, head, splits, found.bias is not None)
+    _added[(triton.cdiv(out, _ROWS), x.shape[0])](*parts, found.weight, bias, x, *sizes, num_warps=_WARPS)
 
 
 def wide(numbers: int) -> int:
