@@ -303,6 +303,7 @@ class CardWriter:
         state.counts[:bucket] += 1
         state.positions[:bucket] = (state.positions[:bucket] + 1).clamp(max=self._kept.columns - 1)
 
+    @torch.inference_mode()
     def _sort_out(self, steps: torch.Tensor, first: int, stopped: set[int]) -> tuple[Iterator[Written], list[int]]:
         """What the rows from `first` on have got (steps, rows), and the places of those that are finished."""
         rows, left = self._rows[first:], self._left[first:]
