@@ -18,7 +18,7 @@ MOST = 4
 """Rows; with more of them a product of two matrices is faster."""
 _WIDE = 1024
 """Numbers of the vector at a time."""
-_PAIRS, _ROWS, _WARPS = 4, 4, 4
+_PAIRS, _ROWS, _WARPS = 2, 2, 4
 """Pairs of rows, and rows, of a matrix that a program multiplies with, and its warps."""
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")
 if not torch.cuda.is_available():
     pytest.skip("needs a graphics card", allow_module_level=True)
 
 from tests.plugins import torch_models as tiny  # noqa: E402
 from tests.plugins.test_torch import PROMPTS  # noqa: E402
 from tests.plugins.test_torch_seq2seq import TEXTS, searching  # noqa: E402
+from tests.plugins.test_torch_span import folder as bert  # noqa: E402, F401  # a fixture
 from tests.plugins.train_runs import small_run, trained  # noqa: E402
 
 from palaver import GenerationConfig, Model  # noqa: E402
@@ -25,6 +26,7 @@ from palaver_torch.decode import Limits  # noqa: E402
 from palaver_torch.graphs import CardWriter  # noqa: E402
 from palaver_torch.llama import Dense, Embedding, Layer, Llama, Shape  # noqa: E402
 from palaver_torch.slots import Segment  # noqa: E402
+from palaver_torch.span import SpanModel  # noqa: E402
 from palaver_train.events import Interval  # noqa: E402
 
 CARD = torch.device("cuda")
@@ -154,6 +156,39 @@ def test_beams_of_a_card_are_those_of_a_processor(kind: str, tmp_path: Path, mon
         requests = [tiny.given("summarize", text=one) for one in TEXTS]
         found.append(tiny.texts(tiny.load(folder), requests, GenerationConfig(max_new_tokens=24)))
     assert found[0] == found[1]
+
+
+def test_a_model_without_kernels_of_ours_writes_what_it_writes_on_a_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    tokens = {"vocab_size": tiny.VOCABULARY, "eos_token_id": tiny.EOS, "pad_token_id": tiny.PAD}
+    config = transformers.MistralConfig(
+        **sizes, **tokens, num_key_value_heads=2, sliding_window=8, initializer_range=0.4
+    )
+    folder = tiny.saved(tmp_path / "mistral", transformers.MistralForCausalLM(config))
+    monkeypatch.setenv("PALAVER_TORCH_DTYPE", "float32")
+    found = []
+    for device in ("cpu", "cuda"):
+        monkeypatch.setenv("PALAVER_TORCH_DEVICE", device)
+        found.append(tiny.texts(tiny.load(folder), REQUESTS, GREEDY))
+    assert found[0] == found[1]
+
+
+def test_a_span_is_found_where_a_processor_finds_it(
+    bert: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PALAVER_TORCH_DTYPE", "float32")
+    found = []
+    for device in ("cpu", "cuda"):
+        monkeypatch.setenv("PALAVER_TORCH_DEVICE", device)
+        model = tiny.load(bert)
+        assert isinstance(model, SpanModel)
+        found.append(model.answer("who ?", "filler " * 150 + "the answer is the red mat . " + "filler " * 30))
+    assert found[0].text == found[1].text == "red mat"
+    assert found[0].score == pytest.approx(found[1].score, rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["lm", "seq2seq", "autoencoder"])
