@@ -267,6 +267,18 @@ def test_a_plugin_that_ends_its_process_at_import_is_broken_by_name_at_every_lev
     assert listed["mine"]["health"] == "ok"  # what cannot be read isolates nothing, and stops nothing
 
 
+def test_one_that_can_no_longer_be_imported_is_told_of_when_it_is_called_and_listed_from_then_on(site: Site) -> None:
+    (site.folder / "fixture_needed.py").write_text("", "utf-8")
+    site.install("needy", f"import fixture_needed\n{MINE.replace(chr(34) + 'mine', chr(34) + 'needy')}")
+    site.out("needy", "-m", "needy-upper", "hello")
+    (site.folder / "fixture_needed.py").unlink()
+    done = site.palaver("needy", "-m", "needy-upper", "hello")
+    assert done.returncode == 1
+    assert "The plugin needy can no longer be imported: ModuleNotFoundError: No module named 'fixture_" in done.stderr
+    site.palaver("plugins", "list", "--check")
+    assert json.loads(site.out("plugins", "info", "needy", "--json"))["health"] == "broken"
+
+
 def test_a_command_is_brought_by_whoever_runs_it_and_has_no_other_environment(site: Site) -> None:
     trace = site.home.parent / "trace"
     source = "import os\nopen({!r}, 'a').write(f'{{os.getpid()}} ')\ndef palaver_commands(group):\n"

@@ -19,6 +19,7 @@ from palaver.life import error_of
 from palaver.paths import state_dir
 from palaver.plugins.failures import ENOUGH, add_failure, clear_failures
 from palaver.plugins.found import Found
+from palaver.plugins.index import forget
 from palaver.plugins.isolation import Isolation
 from palaver.plugins.patience import CANCEL
 from palaver.plugins.told import Told
@@ -91,7 +92,7 @@ class Process:
             raise PluginFailed(f"The plugin {self.found.name} is busy with another call.", code="plugin_slow")
         try:
             if self.pid is None:
-                self._opened()
+                self._open_again()
             answer = self._ask("call", seconds=seconds, do=do, name=name, **given)
         except PluginFailed as failed:
             if failed.code in ("plugin_died", "plugin_slow"):
@@ -111,6 +112,22 @@ class Process:
         running, self._running = self._running, None
         if running is not None:
             running.stop()
+
+    def _open_again(self) -> None:
+        """
+        Raises:
+            PluginFailed: it can no longer be imported; the next start looks at it anew.
+        """
+        try:
+            self._opened()
+        except PalaverError as error:
+            if error.code != "plugin_broken":
+                raise
+            forget(self.found.name)
+            raise PluginFailed(
+                f"The plugin {self.found.name} can no longer be imported: {error.message}.",
+                fix="palaver plugins list --check",
+            ) from error
 
     def _opened(self) -> Told:
         self.close()
