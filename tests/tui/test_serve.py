@@ -14,6 +14,7 @@ import pyte
 import pytest
 from tests.core.terminals import piped
 from tests.tui.served import PATIENCE, Served, serving, tabs, wait_for_tabs
+from tests.tui.test_terminal import DOOMED
 from yarl import URL
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
@@ -69,6 +70,8 @@ async def test_nothing_is_given_without_the_token_or_to_a_foreign_page(served: S
 
 
 async def test_a_tab_shows_the_chat_takes_a_turn_and_ends_with_its_socket(served: Served, palaver_home: Path) -> None:
+    (palaver_home / "plugins").mkdir()
+    (palaver_home / "plugins/doomed.py").write_text(DOOMED, "utf-8")  # its screen is shown here too
     screen = pyte.Screen(100, 30)
     stream = pyte.ByteStream(screen)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:  # 127.0.0.1 has cookies too
@@ -80,8 +83,8 @@ async def test_a_tab_shows_the_chat_takes_a_turn_and_ends_with_its_socket(served
                 assert answer.headers["Referrer-Policy"] == "no-referrer"
         origin = {"Origin": served.origin}
         async with client.ws_connect(f"{served.origin}/ws?width=100&height=30", headers=origin) as socket:
-            steps = iter(("/summarize -m lead-3 --length 1 Rain came. Then it went. --ref Rain came.", "\r"))
-            wanted = iter(("Ask, or / for tasks", "--ref Rain came.", "chrF 100.0"))
+            steps = iter(("/summarize -m lead-3 --length 1 Rain came. Then it went. --ref Rain came.", "\r", "\x07d"))
+            wanted = iter(("Ask, or / for tasks", "--ref Rain came.", "chrF 100.0", "now it is shown"))
             text = next(wanted)
             while True:
                 message = await socket.receive(timeout=PATIENCE)
