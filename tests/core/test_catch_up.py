@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from palaver.store import Store, migrations, parse_filter
+from palaver.store import Store, migrations, parse_filter, telling
 from palaver.store import sqlite as recipe
 
 BEFORE = "m006_find_words"
@@ -53,7 +53,7 @@ def test_all_that_an_older_history_has_is_found_in_the_new_one(tmp_path: Path) -
     path = tmp_path / "history.db"
     old_history(path)
     told: list[str] = []
-    with Store.open(path, tell=told.append) as store:
+    with telling(told.append), Store.open(path) as store:
         assert store.ids(parse_filter("cat")) == store.ids(parse_filter('"die katze"')) == [1]
         assert store.ids(parse_filter("漢字")) == store.ids(parse_filter("ete")) == [2]
         assert store.ids(parse_filter("dog")) == [4]
@@ -76,5 +76,6 @@ def test_all_that_an_older_history_has_is_found_in_the_new_one(tmp_path: Path) -
         assert store.check() == {"pages": "ok", "search": "ok"}
     assert ".before-v" in told[0]
     told.clear()
-    Store.open(path, tell=told.append).close()
+    with telling(told.append):
+        Store.open(path).close()
     assert told == []  # once

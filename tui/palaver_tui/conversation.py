@@ -143,7 +143,10 @@ class Conversation:
 
     def _do_open(self) -> None:
         try:
-            session = self._open_session()
+            from palaver.store import telling
+
+            with telling(self._tell_once()):
+                session = self._open_session()
             session.registry.tasks()
             session.store.mark_orphans()
         except PalaverError as error:
@@ -156,6 +159,17 @@ class Conversation:
         if self._is_closed:
             session.store.close()
         self._tell(messages.Opened(session))
+
+    def _tell_once(self) -> Callable[[str], None]:
+        """Says that an older history is being brought up to date; how far that is would fill the transcript."""
+        told: list[str] = []
+
+        def tell(said: str) -> None:
+            if not told:
+                self._tell(messages.Told(said.rstrip(".")))
+            told.append(said)
+
+        return tell
 
     def _fail(self, error: PalaverError) -> None:
         self.failure = error

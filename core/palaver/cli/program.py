@@ -53,13 +53,14 @@ class Program:
         Raises:
             StoreError: it cannot be used.
         """
-        from palaver.store import Store  # 30 ms: paid by what records or shows a turn
+        from palaver.store import Store, telling  # 30 ms: paid by what records or shows a turn
 
         with contextlib.ExitStack() as stack:
             path = history_file()
             if not is_kept:
                 path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="palaver-"))) / "history.db"
-            store = stack.enter_context(Store.open(path, tell=self.output.talk))
+            with telling(self.output.talk):
+                store = stack.enter_context(Store.open(path))
             store.mark_orphans()
             yield store
 

@@ -6,6 +6,7 @@ from palaver.store.evaluations import Given, Promoted, Result, StoredDataset
 from palaver.store.export import FORMATS, export_turns, turn_record
 from palaver.store.filter import Filter, parse_filter
 from palaver.store.history import Store
+from palaver.store.migrations import telling
 from palaver.store.rows import STATUS_OF, STATUSES, Reference, Run, Status, Turn, TurnLine, TurnStart
 from palaver.store.sqlite import Error, sqlite_version
 from palaver.store.votes import Vote
@@ -35,5 +36,6 @@ __all__ = [
     "export_turns",
     "parse_filter",
     "sqlite_version",
+    "telling",
     "turn_record",
 ]

@@ -43,10 +43,8 @@ class Store(Conversations, Browsing):
         self._is_closed = False
 
     @classmethod
-    def open(cls, path: Path, *, tell: Callable[[str], None] | None = None) -> Store:
+    def open(cls, path: Path) -> Store:
         """The history at `path`, created for the user alone if it is missing, brought up to date if it is old.
-
-        `tell` hears how far that is: a large one takes minutes, once.
 
         Raises:
             StoreError: it is damaged, another program's, a newer Palaver's (no byte is changed), or cannot be written.
@@ -57,7 +55,7 @@ class Store(Conversations, Browsing):
             private_dir(path.parent)
             _make_private(path)
             connection = connect(path, write=True)
-            migrations.bring_up_to_date(connection, path, tell or (lambda said: None))
+            migrations.bring_up_to_date(connection, path)
             words.catch_up(connection)
         except (Error, OSError, StoreError) as error:
             if connection is not None:

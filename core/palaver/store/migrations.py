@@ -34,6 +34,16 @@ PAUSE_SECONDS = 2.0
 _tell: ContextVar[Callable[[str], None]] = ContextVar("tell", default=lambda said: None)
 
 
+@contextlib.contextmanager
+def telling(tell: Callable[[str], None]) -> Iterator[None]:
+    """Whoever opens an older history meanwhile has `tell` hear what is done to it: a large one takes a minute, once."""
+    token = _tell.set(_now_and_then(tell))
+    try:
+        yield
+    finally:
+        _tell.reset(token)
+
+
 def m001_record_turns(db: Database) -> None:
     """Every question becomes a row before it is asked; scores are rows of their own, and only ever added."""
     for statement in schema.RECORD_TURNS:
@@ -131,10 +141,8 @@ def _refuse_newer(path: Path, found: int) -> None:
         )
 
 
-def bring_up_to_date(connection: Connection, path: Path, tell: Callable[[str], None]) -> None:
+def bring_up_to_date(connection: Connection, path: Path) -> None:
     """Leave the file at VERSION, ready for writing; any number of processes may do this at once.
-
-    `tell` hears how far it is.
 
     Raises:
         StoreError: the file belongs to a newer Palaver or to another program; it is as it was.
@@ -149,22 +157,18 @@ def bring_up_to_date(connection: Connection, path: Path, tell: Callable[[str], N
             return
         if found:
             copy = path.with_name(f"{path.name}.before-v{VERSION}-{time.strftime('%Y%m%d-%H%M%S')}")
-            tell(f"Bringing the history up to date, once; {copy} is a copy of it as it was.")
+            _tell.get()(f"Bringing the history up to date, once; {copy} is a copy of it as it was.")
             back_up(path, copy)
-        token = _tell.set(_now_and_then(tell))
-        try:
-            apply(connection)
-        finally:
-            _tell.reset(token)
+        apply(connection)
 
 
 def _now_and_then(tell: Callable[[str], None]) -> Callable[[str], None]:
     """`tell`, but not oftener than a person reads."""
-    told = time.monotonic()
+    told = 0.0
 
     def wait(said: str) -> None:
         nonlocal told
-        if time.monotonic() - told > PAUSE_SECONDS:
+        if not told or time.monotonic() - told > PAUSE_SECONDS:
             told = time.monotonic()
             tell(said)
 
