@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from palaver.version import __version__
+
 if TYPE_CHECKING:
     from palaver.errors import (
         BadInput,
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
     from palaver.screen import Desk, ScreenKind
     from palaver.task import Chat, Task, task
     from palaver.terminal import safe_line, safe_text
-
-__version__ = "0.1.0"
 
 _HOME = {
     "palaver.errors": (

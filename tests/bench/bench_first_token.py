@@ -3,29 +3,36 @@
     python tests/bench/bench_first_token.py [turns] [tokens]
 
 Each turn asks a question of about thirty tokens and gets an answer of some length, so what a model without a prefix
-cache would have to read grows by both each turn. At the end the whole prompt of the last turn is given to a model that
-has just been loaded: what the last turn would have cost without the cache. Beside the wall clock stands the processor
-time of the model's process, which does not count who else was busy.
+cache would have to read grows by both each turn. The same messages go to llama.cpp itself, turn by turn, which says how
+many tokens were new to it: what grows there is the attention to a longer past. At the end the whole prompt of the last
+turn is given to a model that has just been loaded: what the last turn would have cost without the cache. Beside the
+wall clock stands the processor time of the model's process, which does not count who else was busy.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from palaver import Chat, Example, GenerationConfig, ModelInfo, Request
+from palaver import Chat, Example, GenerationConfig, Message, ModelInfo, Request
 from palaver.isolated import IsolatedModel
 from palaver.plugins import Plugins
 from palaver.pull import pull
 from palaver.registry import Registry
 from palaver.session import Ask, Session
 from palaver.store import Store
+from palaver_llamacpp.answer import body
 from palaver_llamacpp.catalogue import SMOLLM2, located
+from palaver_llamacpp.server import serve
 
 QUESTION = "And what happened on day {} at the lighthouse, when the wind turned and the boats came home? One sentence."
 
@@ -55,14 +62,59 @@ def cold(info: ModelInfo, request: Request) -> float:
         return first_token(model, request)
 
 
+class Bare:
+    """llama.cpp itself with the same conversation, in a process of its own: what is left once Palaver is taken away."""
+
+    def __init__(self, path: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "bare", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, messages: list[dict[str, str]], tokens: int) -> tuple[float, float, int]:
+        """Seconds and processor seconds to the first text, and how many tokens of the prompt were read."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps([messages, tokens]) + "\n")
+        self._process.stdin.flush()
+        seconds, work, read = json.loads(self._process.stdout.readline())
+        return seconds, work, read
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+def bare(path: str) -> None:
+    """What runs in that process."""
+    server = serve(Path(path), 8192)
+    for line in sys.stdin:
+        messages, tokens = json.loads(line)
+        asked = Request(tuple(Message(one["role"], one["content"]) for one in messages), "chat")
+        first: list[tuple[float, float]] = []
+        read: list[int] = []
+        begun = time.perf_counter(), time.process_time()
+
+        def hear(chunk: Mapping[str, Any], first: list[tuple[float, float]] = first, read: list[int] = read) -> bool:
+            if any((one.get("delta") or {}).get("content") for one in chunk.get("choices") or ()) and not first:
+                first.append((time.perf_counter(), time.process_time()))
+            if progress := chunk.get("prompt_progress"):
+                read.append(progress["total"] - progress["cache"])
+            return False
+
+        server.handle_chat_completions(body(asked, GenerationConfig(max_new_tokens=tokens)), hear)
+        print(json.dumps([first[0][0] - begun[0], first[0][1] - begun[1], read[-1]]), flush=True)
+
+
 def main(turns: int = 12, tokens: int = 48) -> None:
     """Measure and print."""
     pull(SMOLLM2, on_progress=lambda progress: None, cancel=threading.Event())
     info = located(SMOLLM2)
     seconds: list[float] = []
     work: list[float] = []
+    direct: list[tuple[float, float, int]] = []
+    peer = Bare(info.path)
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "history.db") as store:
-        session = Session(Registry(Plugins()), store, model="smollm2")
+        session = Session(Registry(Plugins()), store, model="llamacpp:smollm2")
         config = {"temperature": "0", "max_new_tokens": str(tokens)}
         for number in range(1, turns + 1):
             model = session.registry.model("smollm2")
@@ -79,14 +131,24 @@ def main(turns: int = 12, tokens: int = 48) -> None:
             work.append(at_first[0] - before)
             turn = outcome.turn
             seconds.append(turn.first_token_seconds or 0.0)
+            direct.append(peer.ask([{"role": one.role, "content": one.content} for one in turn.prompt], tokens))
             took = f"first after {seconds[-1]:.3f} s, {work[-1]:.2f} s of work"
-            print(f"turn {number:2}: {turn.prompt_tokens:5} prompt tokens, {took}", flush=True)
+            print(f"turn {number:2}: {turn.prompt_tokens:5} prompt tokens, {direct[-1][2]} of them new, {took}", end="")
+            print(f"; llama.cpp itself {direct[-1][0]:.3f} s, {direct[-1][1]:.2f}", flush=True)
         session.close()
+        peer.close()
         whole = cold(info, Request(turn.prompt, "chat"))
     later, worked = statistics.median(seconds[-3:]), statistics.median(work[-3:])
     print(f"last three turns / turn 2: {later / seconds[1]:.2f}, by processor time {worked / work[1]:.2f}")
+    wall, processor = (statistics.median(one[at] for one in direct[-3:]) / direct[1][at] for at in (0, 1))
+    print(f"llama.cpp itself, the same messages: {wall:.2f}, by processor time {processor:.2f}")
+    ours = statistics.median(mine - bare[0] for mine, bare in zip(seconds[1:], direct[1:], strict=True))
+    print(f"session, child and history beside llama.cpp itself: {1000 * ours:.0f} ms a turn")
     print(f"the same prompt read anew: {whole:.3f} s, {whole / later:.1f} times as long")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1:2] == ["bare"]:
+        bare(sys.argv[2])
+    else:
+        main(*map(int, sys.argv[1:]))

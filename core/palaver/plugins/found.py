@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.machinery
-import importlib.metadata
 import importlib.util
+import itertools
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,30 +91,63 @@ def _shadowed(path: Path) -> str:
 
 
 def _points(path: str | None) -> Iterator[Found]:
-    # `importlib.metadata.entry_points` raises for all when the file of one package does not parse.
-    for dist in importlib.metadata.distributions() if path is None else importlib.metadata.distributions(path=[path]):
-        try:
-            text = dist.read_text("entry_points.txt") or ""
-        except (OSError, UnicodeDecodeError):
-            continue
-        if f"[{GROUP}]" not in text.replace(" ", ""):
-            continue
-        name, version = _identity(dist)
-        try:
-            points = [point for point in dist.entry_points if point.group == GROUP]
-        except Exception as error:  # the file may hold anything at all
-            yield Found(name, "", name, version, f"its entry_points.txt cannot be read: {error}")
-            continue
-        for point in points:
-            yield Found(point.name, point.value, name, version)
+    for place in [path] if path is not None else sys.path:
+        if os.path.isdir(place or "."):  # noqa: PTH112 - a Path for each of some three hundred packages would cost more
+            yield from _points_in(place or ".")
+        elif os.path.isfile(place):  # noqa: PTH113
+            yield from _points_packed(place)
 
 
-def _identity(dist: importlib.metadata.Distribution) -> tuple[str, str]:
-    try:
-        metadata = dist.metadata
-        return str(metadata["Name"] or "unnamed"), str(metadata["Version"] or "0")
-    except Exception:  # the file may hold anything at all
-        return "unnamed", "0"
+def _points_in(folder: str) -> Iterator[Found]:
+    """Of a folder of packages, read as files: `importlib.metadata` takes 40 ms, and stops at what does not parse."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.endswith((".dist-info", ".egg-info")):
+                continue
+            try:
+                with open(f"{entry.path}/entry_points.txt", encoding="utf-8") as file:  # noqa: PTH123
+                    text = file.read()
+            except (OSError, UnicodeDecodeError):
+                continue
+            if f"[{GROUP}]" in text.replace(" ", ""):
+                name, version = _identity(entry.path)
+                yield from _parsed(text, name, version)
+
+
+def _points_packed(place: str) -> Iterator[Found]:
+    """Of a zip file on the path."""
+    import importlib.metadata
+
+    for dist in importlib.metadata.distributions(path=[place]):
+        text = dist.read_text("entry_points.txt") or ""
+        if f"[{GROUP}]" in text.replace(" ", ""):
+            yield from _parsed(text, dist.metadata["Name"] or "unnamed", dist.version or "0")
+
+
+def _parsed(text: str, name: str, version: str) -> Iterator[Found]:
+    points: list[tuple[str, str]] = []
+    group = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            group = line[1:-1].strip()
+        elif group == GROUP and line and line[0] not in "#;":
+            key, equals, value = line.partition("=")
+            if not equals or not key.strip() or not value.strip():
+                yield Found(name, "", name, version, f"its entry_points.txt cannot be read: '{line}' names no module")
+                return
+            points.append((key.strip(), value.strip()))
+    for key, value in points:
+        yield Found(key, value, name, version)
+
+
+def _identity(folder: str) -> tuple[str, str]:
+    """Name and version of a package, as its metadata has them."""
+    for name in ("METADATA", "PKG-INFO"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            with open(f"{folder}/{name}", encoding="utf-8") as file:  # noqa: PTH123
+                head = dict(line.split(":", 1) for line in itertools.takewhile(str.strip, file) if ":" in line)
+            return head.get("Name", "").strip() or "unnamed", head.get("Version", "").strip() or "0"
+    return "unnamed", "0"
 
 
 def stamp(found: Found) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 
 from palaver.plugins.found import SINGLE
@@ -35,10 +34,12 @@ def _package_with(distribution: str, module: str) -> str:
 
     Only what its metadata names: a module's name taken for a package's may be anybody's package.
     """
+    from importlib import metadata  # 0.03 s: paid where something is missing
+
     wanted = module.replace("_", "-").casefold()
     try:
-        requirements = importlib.metadata.requires(distribution) or []
-    except importlib.metadata.PackageNotFoundError:
+        requirements = metadata.requires(distribution) or []
+    except metadata.PackageNotFoundError:
         requirements = []
     for line in requirements:
         name = re.match(r"[A-Za-z0-9._-]+", line)

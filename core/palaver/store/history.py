@@ -25,6 +25,7 @@ from palaver.store.merge import Merged, merge
 from palaver.store.rows import ORIGINS, RUN_KINDS, STATUSES, TurnStart, request_key
 from palaver.store.sqlite import Connection, Error, connect, explain, snapshot
 from palaver.store.writer import Writer
+from palaver.version import __version__
 
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ class Store(Conversations, Browsing):
 
     def begin_turn(self, start: TurnStart) -> int:
         """Record a question before it is asked, so that a crash leaves a trace."""
-        return self._write(lambda db: writes.begin_turn(db, start, self._owner, _palaver_version()))
+        return self._write(lambda db: writes.begin_turn(db, start, self._owner, __version__))
 
     def draft(self, turn_id: int, text: str) -> Future[None]:
         """Keep the answer so far, without waiting for the disk. A finished turn is left as it is."""
@@ -135,7 +136,7 @@ class Store(Conversations, Browsing):
 
         The future has the new ids when they are on the disk; None stands for what was there already.
         """
-        return self._writer.submit(lambda db: answers.add_answers(db, found, self._owner, _palaver_version()))
+        return self._writer.submit(lambda db: answers.add_answers(db, found, self._owner, __version__))
 
     def answered(self, run_id: int) -> set[tuple[str, int]]:
         """Example ids and epochs that a run has answered."""
@@ -301,12 +302,3 @@ def _make_private(path: Path) -> None:
 def _check(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(f"{value!r} is no {what}: it is one of {', '.join(known)}")
-
-
-def _palaver_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("palaver")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "0"
