@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from palaver.choice import ANY, Languages
 from palaver.errors import BadInput
 from palaver.machine import memory_free
 from palaver.model import ModelInfo
-from palaver.registry import Registry
 from palaver.timing import ANSWER, Timing, fastest, known, overtakes_after, remember
+
+if TYPE_CHECKING:
+    from palaver.registry import Registry
 
 
 def choose(registry: Registry, task: str, wanted: str = "", *, languages: Languages = ANY) -> ModelInfo:
