@@ -78,4 +78,5 @@ def test_all_that_an_older_history_has_is_found_in_the_new_one(tmp_path: Path) -
     told.clear()
     with telling(told.append):
         Store.open(path).close()
-    assert told == []  # once
+        Store.open(tmp_path / "new.db").close()
+    assert told == []  # once, and never of a new file

@@ -159,7 +159,10 @@ def bring_up_to_date(connection: Connection, path: Path) -> None:
             copy = path.with_name(f"{path.name}.before-v{VERSION}-{time.strftime('%Y%m%d-%H%M%S')}")
             _tell.get()(f"Bringing the history up to date, once; {copy} is a copy of it as it was.")
             back_up(path, copy)
-        apply(connection)
+            apply(connection)
+        else:
+            with telling(lambda said: None):  # nothing is old in a new file
+                apply(connection)
 
 
 def _now_and_then(tell: Callable[[str], None]) -> Callable[[str], None]:
