@@ -37,6 +37,9 @@ DEATHS = 2
 
 MOST_PROCESSES = 64
 
+_ON_A_CARD, _CHARACTERS = 4096, 4_000_000
+"""Requests that a graphics card is given at once, and the characters after which it is enough."""
+
 _KEPT = 64
 """Tokens of its window that an engine may keep for itself: a prompt that leaves no more is too long."""
 
@@ -52,13 +55,26 @@ class Inline:
 
     def map(self, job: Job, asked: Iterable[Asked], cancel: threading.Event) -> Iterator[Prediction]:
         """Batch after batch. See `Executor`."""
-        rest = iter(asked)
+        rest, most = iter(asked), job.batch
         model: Model | None = None
-        while not cancel.is_set() and (batch := list(itertools.islice(rest, job.batch))):
+        while not cancel.is_set() and (batch := _some(rest, most)):
             if model is None:  # where all was answered before, nothing is loaded
                 model = self._load(job.model)
                 _make_ready(model, cancel)
+                if model.info.device.startswith("cuda"):
+                    most = max(most, _ON_A_CARD)
             yield from answer_batch(model, batch, job.config, cancel)
+
+
+def _some(rest: Iterator[Asked], most: int) -> list[Asked]:
+    """The next requests: at most so many, and no more than a message to another process can hold."""
+    taken: list[Asked] = []
+    length = 0
+    while len(taken) < most and length < _CHARACTERS and (one := next(rest, None)) is not None:
+        taken.append(one)
+        length += sum(len(message.content) for message in one.request.messages)
+        length += sum(len(text) for text in one.request.example.inputs.values())
+    return taken
 
 
 @dataclass(slots=True)

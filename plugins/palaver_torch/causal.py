@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
@@ -30,6 +31,8 @@ _FLUSH = 16
 """Tokens of one text in a batch between two pieces: nobody reads along there."""
 _MANY, _FLUSH_OF_MANY = 128, 256
 """Texts in a batch that a graphics card writes faster than small pieces are cut."""
+_QUIET = 10.0
+"""Seconds without a piece after which one is told early: who waits is to hear that work goes on."""
 
 
 class Writes(Protocol):
@@ -115,11 +118,15 @@ class CausalModel:
             return
         answers = {index: _Answer(job, Pieces(text_of(self._tokenizer), config.stop)) for index, job in jobs.items()}
         stopped: set[int] = set()
+        told = time.monotonic()
         flush = 1 if len(requests) == 1 or config.stop else _FLUSH if len(requests) < _MANY else _FLUSH_OF_MANY
         reuse = len(requests) == 1 and requests[0].task == "chat"
         for one in self._writer.write(list(jobs.values()), config, limits, cancel, stopped=stopped, reuse=reuse):
             if one.index not in stopped:
-                yield from answers[one.index].deltas(one, flush, stopped)
+                is_quiet = time.monotonic() - told > _QUIET
+                for delta in answers[one.index].deltas(one, 1 if is_quiet else flush, stopped):
+                    told = time.monotonic()
+                    yield delta
 
     def close(self) -> None:
         self._writer = None

@@ -64,6 +64,21 @@ def test_a_batch_is_one_call_and_its_answers_are_told_apart() -> None:
     assert model.calls == [3, 1]
 
 
+def test_a_graphics_card_is_given_thousands_once_it_is_known_to_be_one() -> None:
+    model = Picky()
+    model.info = ModelInfo("picky", "scripted", device="cuda:0")  # type: ignore[misc]
+    found = list(Inline(lambda info: model).map(job(batch=3), asked(*["one"] * 5000), threading.Event()))
+    assert len(texts(found)) == 5000
+    assert model.calls == [3, 4096, 901]  # what is loaded with the first batch says where it computes
+
+
+def test_a_batch_is_no_longer_than_a_message_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palaver.executor._CHARACTERS", 8)
+    model = Picky()
+    list(Inline(lambda info: model).map(job(batch=9), asked(*["four"] * 5), threading.Event()))
+    assert model.calls == [2, 2, 1]
+
+
 def test_one_request_that_stops_the_call_costs_only_itself() -> None:
     found = list(answer_batch(Picky(), asked("one", "much too long", "three"), CONFIG, threading.Event()))
     assert texts(found) == {"0": "one", "1": "", "2": "three"}

@@ -107,6 +107,16 @@ def test_a_cancel_ends_every_request_within_a_burst(model: Model, monkeypatch: p
     assert max(one.output_tokens or 0 for one in rest) <= 4  # the first token, and a burst that was on its way
 
 
+def test_many_texts_come_whole_and_a_long_silence_is_broken(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causal, "_MANY", 2)
+    pieces = [one.text for one in tiny.deltas(model, REQUESTS, GREEDY)]
+    assert len(pieces) == len(REQUESTS)
+    monkeypatch.setattr(causal, "_QUIET", -1.0)
+    told = tiny.deltas(model, REQUESTS, GREEDY)
+    assert len(told) > 2 * len(REQUESTS)
+    assert "".join(one.text for one in told if one.request == 0) in pieces
+
+
 def test_rows_are_as_many_as_memory_takes(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = model._writer  # type: ignore[attr-defined]
     # 2 layers of 2 key heads of 8 numbers, keys and values, 4 bytes each: 256 a position; 100 and a burst make 128.
