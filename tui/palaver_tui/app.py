@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import App
@@ -31,7 +31,6 @@ from palaver_tui.opening import open_session
 from palaver_tui.places import Place, place, with_plugins
 from palaver_tui.screens.chat import ChatScreen
 from palaver_tui.screens.goto import GoTo
-from palaver_tui.screens.hosted import HostedScreen
 from palaver_tui.screens.place import PlaceScreen
 from palaver_tui.theme import ANSI_THEMES, THEMES, VARIABLES
 from palaver_tui.widgets.footer import Footer
@@ -233,7 +232,7 @@ class PalaverApp(App[None]):
     def _show_foreign(self, wanted: Place, session: Session) -> None:
         """A plugin's screen; whatever it does, the app goes on."""
         try:
-            found: Screen[object] | HostedScreen | None = self._hosted.screen(wanted, session, self)
+            found: Screen[Any] | None = self._hosted.screen(wanted, session, self)
             if found is None:
                 found = self._foreign.screen(wanted, SessionDesk(session, self._type))
             if not self.is_screen_installed(wanted.name):  # once: it keeps its place while another screen is shown
@@ -244,28 +243,28 @@ class PalaverApp(App[None]):
         except Exception as error:  # a plugin may raise anything at all
             self._close_foreign(wanted.name, error, wanted)
 
-    @on(HostedScreen.Over)
-    def _hosted_is_over(self, event: HostedScreen.Over) -> None:
+    @on(messages.HostedOver)
+    def _hosted_is_over(self, event: messages.HostedOver) -> None:
         said = self._hosted.ended(event.screen, event.reason)
         if said:
             self.notify(said, severity="error", timeout=15, markup=False)
         self.call_later(self._remove_foreign, event.screen.shown)
 
-    @on(HostedScreen.KeyUnused)
-    def _key_was_unused(self, event: HostedScreen.KeyUnused) -> None:
-        if not isinstance(self.screen, HostedScreen):
+    @on(messages.HostedKey)
+    def _key_was_unused(self, event: messages.HostedKey) -> None:
+        if (shown := self._hosted.shown(self.screen)) is None:
             return
         if event.key == "escape":
             self._show_chat()
         elif event.key == "question_mark":
             self.action_help()
         elif event.is_stuck:
-            self.screen.end("you ended it while it did not answer")
+            shown.end("you ended it while it did not answer")
         else:
             self.action_interrupt()
 
-    @on(HostedScreen.Wanted)
-    def _hosted_says(self, event: HostedScreen.Wanted) -> None:
+    @on(messages.HostedLine)
+    def _hosted_says(self, event: messages.HostedLine) -> None:
         self._type(event.line)
 
     def _close_foreign(self, name: str, error: Exception, wanted: Place | None = None) -> None:

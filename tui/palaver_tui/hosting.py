@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from palaver.errors import PluginFailed
-from palaver_tui.screens.hosted import HostedScreen
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.screen import Screen
 
     from palaver.session import Session
     from palaver_tui.places import Place
+    from palaver_tui.screens.hosted import HostedScreen
 
 
 class Hosted:
@@ -29,6 +30,7 @@ class Hosted:
         from palaver.plugins.failures import read_failures, why_aside
         from palaver.plugins.found import stamp
         from palaver.plugins.remote_things import RemoteScreen
+        from palaver_tui.screens.hosted import HostedScreen
 
         kind = place.kind
         before = self._open.get(place.name)
@@ -42,6 +44,10 @@ class Hosted:
             raise PluginFailed(f"the plugin {kind.found.name} {reason}")
         made = self._open[place.name] = HostedScreen(kind.found, place.name, session.store.path)
         return made
+
+    def shown(self, screen: Screen[object]) -> HostedScreen | None:
+        """This screen, where it is one of these."""
+        return next((one for one in self._open.values() if one is screen), None)
 
     def ended(self, screen: HostedScreen, reason: str) -> str:
         """Count it, and what the user hears; nothing of one that closed itself."""

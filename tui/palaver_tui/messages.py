@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from palaver.store import Turn
     from palaver.window import ContextUse
     from palaver_tui.branch import Branch, Shown
+    from palaver_tui.screens.hosted import HostedScreen
 
 
 @dataclass
@@ -149,3 +150,26 @@ class Recalled(Message):
     """What was typed in earlier conversations, the newest at the end."""
 
     texts: Sequence[str]
+
+
+@dataclass
+class HostedOver(Message):
+    """The process of a plugin's screen is no more; `reason` is empty where it ended as it should."""
+
+    screen: HostedScreen
+    reason: str
+
+
+@dataclass
+class HostedKey(Message):
+    """A key that a plugin's screen has no use for, or that it is not asked about because it hangs."""
+
+    key: str
+    is_stuck: bool = False
+
+
+@dataclass
+class HostedLine(Message):
+    """A plugin's screen wants this line sent in the chat."""
+
+    line: str

@@ -16,6 +16,7 @@ from textual.widget import Widget
 from palaver.plugins.found import Found
 from palaver_tui.hosted import picture, typed
 from palaver_tui.hosted.link import LOOK_SECONDS, Link, Said
+from palaver_tui.messages import HostedKey, HostedLine, HostedOver
 from palaver_tui.places import Keys
 from palaver_tui.widgets.footer import Footer, Hint
 from palaver_tui.widgets.header import Header
@@ -66,7 +67,7 @@ class Drawn(Widget, can_focus=True):
         event.stop()
         event.prevent_default()
         if isinstance(event, events.Key) and event.key in ("escape", "ctrl+c") and self.link.is_stuck:
-            self.post_message(HostedScreen.KeyUnused(event.key, is_stuck=True))
+            self.post_message(HostedKey(event.key, is_stuck=True))
             return
         self.link.send("typed", **values)
 
@@ -83,27 +84,6 @@ class HostedScreen(Screen[None]):
     def HELP_KEYS(self) -> Keys:
         """The screen's own keys as it names them now, then those of its frame."""
         return (*(self.link.keys if self.link else ()), *KEYS)
-
-    class Over(Message):
-        """The process is no more; `reason` is empty where it ended as it should."""
-
-        def __init__(self, screen: HostedScreen, reason: str) -> None:
-            super().__init__()
-            self.screen, self.reason = screen, reason
-
-    class KeyUnused(Message):
-        """A key that the screen has no use for, or that it is not asked about because it hangs."""
-
-        def __init__(self, key: str, *, is_stuck: bool = False) -> None:
-            super().__init__()
-            self.key, self.is_stuck = key, is_stuck
-
-    class Wanted(Message):
-        """The screen wants a line sent in the chat."""
-
-        def __init__(self, line: str) -> None:
-            super().__init__()
-            self.line = line
 
     def __init__(self, found: Found, shown: str, history: Path) -> None:
         super().__init__()
@@ -174,9 +154,9 @@ class HostedScreen(Screen[None]):
 
     def _heard(self, said: Said) -> None:
         if said.kind == "unused":
-            self.post_message(self.KeyUnused(said.text))
+            self.post_message(HostedKey(said.text))
         elif said.kind == "say":
-            self.post_message(self.Wanted(said.text))
+            self.post_message(HostedLine(said.text))
         elif said.kind == "copy":
             self.app.copy_to_clipboard(said.text)
         else:
@@ -194,7 +174,7 @@ class HostedScreen(Screen[None]):
         """End it, and say why."""
         self._is_over = True
         self.close()
-        self.post_message(self.Over(self, reason))
+        self.post_message(HostedOver(self, reason))
 
     def close(self) -> None:
         """End the process."""
