@@ -14,7 +14,6 @@ processor are compared: other work on the machine changes them less than those o
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import json
 import statistics
@@ -26,6 +25,7 @@ from itertools import islice
 from pathlib import Path
 
 from palaver import Asked, GenerationConfig, Job, Message, Model, Request
+from palaver.evaluate import BATCH
 from palaver.executor import Inline
 from palaver.plugins import Plugins
 from palaver.registry import Registry
@@ -64,9 +64,7 @@ def main(texts: Path, count: int, rounds: int, name: str) -> None:
 
 def rate(model: Model, requests: Sequence[Request], *, size: int) -> float:
     """Tokens a second of the processor, in batches of `size`; 0 for those that an evaluation makes."""
-    job = Job(model.info, "", CONFIG)
-    if size:
-        job = dataclasses.replace(job, batch=size)
+    job = Job(model.info, "", CONFIG, batch=size or BATCH)
     asked = [Asked(str(number), one) for number, one in enumerate(requests)]
     begun = time.process_time()
     told = list(Inline(lambda info: model).map(job, asked, threading.Event()))

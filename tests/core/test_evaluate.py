@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -276,6 +276,29 @@ def test_repetitions_count_the_seed_up_and_show_the_spread(store: Store) -> None
     assert (chrf.examples, chrf.score.n, len(chrf.epochs)) == (6, 18, 3)
     mean = sum(chrf.epochs) / 3
     assert chrf.spread == pytest.approx(math.sqrt(sum((one - mean) ** 2 for one in chrf.epochs) / 2))
+
+
+class Counting(Scripted):
+    """A model that keeps how many requests came at once."""
+
+    def __init__(self) -> None:
+        super().__init__(echo)
+        self.sizes: list[int] = []
+
+    def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        self.sizes.append(len(requests))
+        for index, one in enumerate(requests):
+            yield from (dataclasses.replace(delta, request=index) for delta in self.script(one, config, cancel))
+
+
+def test_a_model_in_this_process_gets_as_many_requests_at_once_as_it_writes_side_by_side(store: Store) -> None:
+    examples = tuple(Example({"text": f"Cat {n} sat. Nobody knows."}, (f"Cat {n}.",), f"e{n}") for n in range(150))
+    dataset = Dataset("many cats", "cats.jsonl", examples)
+    model = Counting()
+    number = begin(store, plan(dataset))
+    found = Evaluation(ScriptedRegistry(model), store, number, dataset).run(threading.Event())
+    assert found.ended == {"complete": 150}
+    assert model.sizes == [64, 64, 22]
 
 
 def test_the_first_examples_only(store: Store) -> None:

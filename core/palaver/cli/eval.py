@@ -243,7 +243,9 @@ def _describe(program: Program, dataset: Dataset, plan: Plan | None, *, is_previ
     if len(dataset.bad) > SHOWN_BAD:
         output.warn(f"and {len(dataset.bad) - SHOWN_BAD:,} more bad records")
     if not any(one.references for one in dataset.examples):
-        output.warn("no references: only numbers that need none; name a column with --column references=COLUMN")
+        output.warn(
+            "no references: only numbers that need none; --refs FILE or --column references=COLUMN says where they are"
+        )
     for one in dataset.examples[:3] if is_preview else ():
         shown = {**one.inputs} | {f"reference {number}": text for number, text in enumerate(one.references, 1)}
         output.show("\n".join([f"example {one.id}", *(f"  {key}: {clip(text, 100)}" for key, text in shown.items())]))
