@@ -51,8 +51,8 @@ def main(count: int, tokens: int, rounds: int, name: str) -> None:
     print(f"{count} stories of {tokens} tokens by {info.name}, one thread a worker, batches of {BATCH}", flush=True)
     found: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
-        models = [IsolatedModel(info, module=module, log=Path(folder) / f"{n}.log") for n in range(2)]
         for _ in range(rounds):
+            models = [IsolatedModel(info, module=module, log=Path(folder) / f"{n}.log") for n in range(2)]
             found.append((*alone(models, job, asked), *(on_ray(job, asked, workers) for workers in (1, 2))))
             machine_one, machine_two, ray_one, ray_two = found[-1]
             print(

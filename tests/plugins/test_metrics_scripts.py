@@ -10,13 +10,8 @@ from tests.plugins.metric_texts import SCRIPTS, example
 
 from palaver_metrics.bleu import Bleu, ChrF, Ter
 
-SPACED = ("Latin", "Hindi", "Arabic", "Russian", "Greek", "Hebrew", "Georgian")
-MORE = {
-    "Tamil": "இன்று நாங்கள் நூலகத்தில் ஒரு புத்தகம் படித்தோம்",
-    "Armenian": "Այսօր մենք գրադարանում գիրք կարդացինք միասին",
-    "Amharic": "ዛሬ በቤተ መጻሕፍት ውስጥ መጽሐፍ አነበብን",
-}
-TEXTS = {name: SCRIPTS[name] for name in ("Chinese", "Japanese", "Korean", "Thai", *SPACED)} | MORE
+SPACED = ("Latin", "Hindi", "Arabic", "Russian", "Greek", "Hebrew", "Georgian", "Tamil", "Armenian", "Amharic")
+TEXTS = {name: SCRIPTS[name] for name in ("Chinese", "Japanese", "Korean", "Thai", *SPACED)}
 
 
 def worse(text: str) -> str:
@@ -40,7 +35,7 @@ def test_chrf_is_sacrebleus_in_every_script(script: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-@pytest.mark.parametrize("script", [*SPACED, *MORE])
+@pytest.mark.parametrize("script", SPACED)
 def test_bleu_and_ter_are_sacrebleus_where_words_are_apart(script: str, count: int) -> None:
     output, refs = worse(TEXTS[script]), references(TEXTS[script])[:count]
     assert Bleu().score(output, example(*refs)).value == pytest.approx(
