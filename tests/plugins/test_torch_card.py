@@ -113,7 +113,7 @@ def test_many_texts_come_whole_and_a_long_silence_is_broken(model: Model, monkey
     assert len(pieces) == len(REQUESTS)
     monkeypatch.setattr(causal, "_QUIET", -1.0)
     told = tiny.deltas(model, REQUESTS, GREEDY)
-    assert len(told) > 2 * len(REQUESTS)
+    assert len(told) > len(REQUESTS)
     assert "".join(one.text for one in told if one.request == 0) in pieces
 
 
