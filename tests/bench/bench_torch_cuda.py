@@ -8,8 +8,8 @@
 FOLDER is a transformers model of Llama's kind with safetensors. The requests are those of `bench_torch.py causal`: a
 third each short questions about a sentence, summaries of abstracts and stories, answers of at most 128 tokens. Seconds
 are those of the clock, from the requests' texts to the answers' texts. generate() gets its requests sorted by length,
-in that of the batch sizes named which does best with every other request; one text it writes with its own cache and with
-its static one, which it compiles. Name sizes up to what the card's memory takes: larger ones are often faster.
+in that of the batch sizes named which does best with every other request; one text it writes with its own cache and
+with its static one, which it compiles. Name sizes up to what the card's memory takes: larger ones are often faster.
 Shares are of what the card did when asked for nothing else: bytes of a copy, operations of a large product. `same`
 counts equal texts: all at once beside one at a time beside generate(), in $PALAVER_TORCH_DTYPE.
 """
