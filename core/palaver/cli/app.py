@@ -205,7 +205,7 @@ def palaver(context: click.Context) -> None:
             fix="palaver plugins list --check",
         )
     with chat.make_context("chat", [], parent=context) as inner:
-        chat.invoke(inner)
+        inner.command.invoke(inner)  # of a plugin in a process of its own the command is known only now
 
 
 def run(arguments: Sequence[str]) -> int:
