@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from palaver_torch.llama import Dense, Embedding, Layer, Llama, Shape, pairs_together
+from palaver_torch.layout import LaidOut, Vocabulary, can_lay_out
+from palaver_torch.llama import Dense, Embedding, Layer, Llama, Product, Shape, pairs_together
 from palaver_torch.slots import SlotCache
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class LeanForward:
     """See `decode.CausalForward`."""
 
     def __init__(self, model: Llama) -> None:
-        self._model = model
+        self._model = _laid_out(model)
 
     def __call__(
         self,
@@ -48,7 +49,7 @@ class LeanForward:
         self._model.reach(cache.columns)
         found = self._model.read(input_ids.flatten(), position_ids.flatten(), cache.read)
         if isinstance(logits_to_keep, torch.Tensor):
-            return Out(self._model.logits(found[logits_to_keep])[None])
+            return Out(self._model.logits(found[logits_to_keep])[None].clone())  # the next pass may write over them
         return Out(self._model.logits(found)[:, None])
 
 
@@ -79,6 +80,23 @@ def llama_of(network: PreTrainedModel, dtype: torch.dtype) -> Llama | None:
         Dense(cast(Any, network).lm_head.weight),
         frequencies.to(network.device),
     )
+
+
+def _laid_out(model: Llama) -> Llama:
+    """The same model with plain matrices as the processor multiplies them fastest."""
+    if not isinstance(model.head, Dense) or not can_lay_out(model.head.weight):
+        return model
+    layers = [
+        replace(
+            one, mix=_reordered(one.mix), out=_reordered(one.out), gate=_reordered(one.gate), down=_reordered(one.down)
+        )
+        for one in model.layers
+    ]
+    return model.with_layers(layers, Vocabulary(model.head.weight, model.head.bias))
+
+
+def _reordered(product: Product) -> Product:
+    return LaidOut(product.weight, product.bias) if isinstance(product, Dense) else product
 
 
 def _layer(one: Any, shape: Shape) -> Layer:

@@ -128,9 +128,9 @@ class Llama:
         self.turns = torch.empty(0, frequencies.shape[0], dtype=torch.complex64, device=frequencies.device)
         """Rotation of each position (C, W/2)."""
 
-    def with_layers(self, layers: Sequence[Layer]) -> Llama:
+    def with_layers(self, layers: Sequence[Layer], head: Product | None = None) -> Llama:
         """The same model with its matrices in another form."""
-        return Llama(self.shape, self.embed, layers, self.norm, self.head, self._frequencies)
+        return Llama(self.shape, self.embed, layers, self.norm, head or self.head, self._frequencies)
 
     def to(self, device: torch.device) -> Llama:
         """The same model on a device; its matrices are plain ones."""
