@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from palaver_torch.loader import Loaded
 
-_MOST_ROWS = {"cpu": 64, "mps": 64, "cuda": 1024}
+_MOST_ROWS = {"cpu": 128, "mps": 64, "cuda": 1024}
 _FLUSH = 16
 """Tokens of one text in a batch between two pieces: nobody reads along there."""
 _MANY, _FLUSH_OF_MANY = 128, 256

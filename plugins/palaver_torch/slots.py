@@ -38,7 +38,7 @@ class _Neighbours:
     rows: slice
     longest: int
     mask: torch.Tensor | None
-    """True where a row may look (R, 1, 1, L); None when all rows are equally long."""
+    """0 where a row may look, else -inf (R, 1, 1, L); None when all rows are equally long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,23 @@ class SlotCache(Cache):
             longest, mask = max(lengths[part]), None
             if min(lengths[part]) != longest:
                 columns = torch.arange(longest, device=positions.device)
-                mask = (columns <= positions[part, None])[:, None, None]
+                mask = self._additive(columns > positions[part, None])
             parts.append(_Neighbours(part, longest, mask))
         self._decode = _Decode(rows, positions, tuple(parts))
+
+    def _additive(self, hidden: torch.Tensor) -> torch.Tensor:
+        """What is added to scores, of (R, L): made once a step, and not by every layer's attention of a boolean one."""
+        dtype = self._keys[0].dtype if self._keys else self._dtype
+        mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
+        return mask.masked_fill_(hidden, float("-inf"))[:, None, None]
+
+    @torch.inference_mode()
+    def reorder(self, slots: Sequence[int], length: int) -> None:
+        """Give slot 0, 1, ... the first positions of `slots`, each of which is named once."""
+        order = torch.tensor(slots, device=self._keys[0].device)
+        for store in (self._keys, self._values):
+            for layer in store:
+                layer[: len(slots), :, :length] = layer[order, :, :length]
 
     @torch.inference_mode()
     def copy_slot(self, source: int, target: int, length: int) -> None:
@@ -152,8 +166,11 @@ class SlotCache(Cache):
                 store.append(states.new_zeros(self.slots, states.shape[1], self.columns, states.shape[3]))
         keys, values = self._keys[layer_idx], self._values[layer_idx]
         if (now := self._decode) is not None:
-            keys[now.rows, :, now.positions] = key_states[:, :, 0]
-            values[now.rows, :, now.positions] = value_states[:, :, 0]
+            _, groups, columns, _ = keys.shape
+            first = now.rows[:, None] * groups + torch.arange(groups, device=keys.device)
+            at = (first * columns + now.positions[:, None]).flatten()  # (R*K)
+            for store, states in ((keys, key_states), (values, value_states)):
+                store.view(-1, store.shape[3]).index_copy_(0, at, states.reshape(-1, store.shape[3]))
             return key_states, value_states
         offset = 0
         for piece in self._segments:
@@ -210,8 +227,9 @@ def _attend_rows(
     groups, mask = keys.shape[1], part.mask
     if window is not None and part.longest > window:
         columns = torch.arange(part.longest, device=query.device)
-        near = (columns > now.positions[part.rows, None] - window)[:, None, None]
-        mask = near if mask is None else mask & near
+        far = (columns <= now.positions[part.rows, None] - window)[:, None, None]
+        mask = torch.zeros(far.shape, dtype=query.dtype, device=far.device) if mask is None else mask
+        mask = mask.masked_fill(far, float("-inf"))
     # The G heads that share keys stand where the time would be: nothing is repeated in memory.
     grouped = query.reshape(rows, groups, heads // groups, width)
     if mask is not None:

@@ -73,6 +73,32 @@ def test_rows_are_refilled_and_a_common_beginning_is_read_once(
     assert alone[0] == generated(folder, beginning + PROMPTS[0], do_sample=False)
 
 
+@pytest.mark.parametrize("heat", [0.0, 1.0])
+def test_rows_that_are_sorted_by_length_on_the_way_write_the_same(
+    model: Model, heat: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import palaver_torch.causal as causal
+    from palaver_torch import decode, slots
+
+    config = GenerationConfig(max_new_tokens=30, temperature=heat, seed=7, stop=("t",))  # ends rows here and there
+    requests = [tiny.told(one + more) for one in PROMPTS for more in ("", " d", " sat")]
+    alone = [tiny.texts(model, [one], config)[0] for one in requests]
+    monkeypatch.setattr(causal, "_MOST_ROWS", {"cpu": 9})
+    for module in (decode, slots):
+        monkeypatch.setattr(module, "NEIGHBOURS", 2)
+    monkeypatch.setattr(decode, "SORTED_EVERY", 1)
+    orders: list[list[int]] = []
+    reorder = slots.SlotCache.reorder
+
+    def noted(cache: slots.SlotCache, order: list[int], length: int) -> None:
+        orders.append(order)
+        reorder(cache, order, length)
+
+    monkeypatch.setattr(slots.SlotCache, "reorder", noted)
+    assert tiny.texts(model, requests, config) == alone
+    assert orders
+
+
 def test_a_prompt_longer_than_a_pass_is_read_in_pieces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from palaver_torch.causal import CausalModel
     from palaver_torch.decode import Limits
