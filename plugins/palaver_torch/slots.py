@@ -169,8 +169,8 @@ class SlotCache(Cache):
             _, groups, columns, _ = keys.shape
             first = now.rows[:, None] * groups + torch.arange(groups, device=keys.device)
             at = (first * columns + now.positions[:, None]).flatten()  # (R*K)
-            for store, states in ((keys, key_states), (values, value_states)):
-                store.view(-1, store.shape[3]).index_copy_(0, at, states.reshape(-1, store.shape[3]))
+            for kept, states in ((keys, key_states), (values, value_states)):
+                kept.view(-1, kept.shape[3]).index_copy_(0, at, states.reshape(-1, kept.shape[3]))
             return key_states, value_states
         offset = 0
         for piece in self._segments:
