@@ -147,6 +147,14 @@ async def test_the_palette_names_commands_by_group_and_changes_the_theme(tmp_pat
         assert talk.app.is_running
 
 
+async def test_a_command_of_the_palette_leaves_the_draft_where_it_was(tmp_path: Path) -> None:
+    async with chat(tmp_path, says("ok"), size=(100, 40)) as talk:
+        await talk.pilot.press(*"half a thought")
+        next(one for one in talk.app.palette_commands() if one.title == "chat: demo").run()
+        await talk.until(lambda: "BLEU" in shown(talk.app))
+        assert talk.app.chat.prompt.text == "half a thought"
+
+
 async def test_the_chosen_theme_is_kept_in_the_settings(tmp_path: Path) -> None:
     async with chat(tmp_path, says("ok"), theme="ledger-light") as talk:
         await talk.pilot.pause()

@@ -339,7 +339,7 @@ class PalaverApp(App[None]):
 
     def _type(self, line: str) -> None:
         self._show_chat()
-        self.chat.prompt.put(line)
+        self.chat.prompt.lend(line)  # a draft comes back
         self.chat.prompt.action_send()
 
     def _is_second(self, key: str) -> bool:
