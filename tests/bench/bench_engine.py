@@ -3,7 +3,8 @@
     python tests/bench/bench_engine.py [alternations] [tokens]
 
 Ratios are medians over alternations, first the one, then the other, in the same run. Above 1 the isolated model takes
-longer. Absolute times say something about this machine on this day only.
+longer. By processor time the isolated model is measured beside two calls: a bare one, and one that asks for the
+log-probabilities that ours gives with every answer. Absolute times say something about this machine on this day only.
 """
 
 from __future__ import annotations
@@ -56,13 +57,19 @@ def processor_seconds(pid: int | None = None) -> float:
     return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def processor_pair(isolated: IsolatedModel, direct: LlamaCppModel, tokens: int) -> tuple[float, float]:
-    """Processor seconds of one answer each way, everybody's who takes part: what other programs do is not in it."""
+def processor_times(isolated: IsolatedModel, direct: LlamaCppModel, tokens: int) -> tuple[float, float, float]:
+    """Processor seconds of one answer: isolated, direct, direct with log-probabilities.
+
+    They are everybody's who takes part; what other programs do is not in them.
+    """
     before = processor_seconds(isolated.pid)
     seconds_isolated(isolated, tokens)
-    between, here = processor_seconds(isolated.pid), processor_seconds()
-    seconds_direct(direct, tokens)
-    return between - before, processor_seconds() - here
+    spent = [processor_seconds(isolated.pid) - before]
+    for asked in ({}, {"logprobs": True, "top_logprobs": 1}):
+        here = processor_seconds()
+        seconds_direct(direct, tokens, **asked)
+        spent.append(processor_seconds() - here)
+    return spent[0], spent[1], spent[2]
 
 
 def seconds_isolated(model: IsolatedModel | LlamaCppModel, tokens: int) -> float:
@@ -74,7 +81,7 @@ def seconds_isolated(model: IsolatedModel | LlamaCppModel, tokens: int) -> float
     return spent
 
 
-def seconds_direct(model: LlamaCppModel, tokens: int) -> float:
+def seconds_direct(model: LlamaCppModel, tokens: int, **asked: object) -> float:
     """The same answer from xllamacpp itself, with a callback that only counts."""
     server = model._server
     assert server is not None
@@ -91,6 +98,7 @@ def seconds_direct(model: LlamaCppModel, tokens: int) -> float:
         "temperature": 0,
         "max_tokens": tokens,
         "cache_prompt": False,
+        **asked,
     }
     begun = time.perf_counter()
     server.handle_chat_completions(body, hear)
@@ -109,14 +117,15 @@ def main(alternations: int = 5, tokens: int = 128) -> None:
     direct = LlamaCpp().load(info)
     with IsolatedModel(info, module="palaver_llamacpp") as isolated:
         seconds_isolated(isolated, tokens), seconds_direct(direct, tokens)
-        work = [processor_pair(isolated, direct, tokens) for _ in range(alternations)]
+        work = [processor_times(isolated, direct, tokens) for _ in range(alternations)]
         answers = [(seconds_isolated(isolated, tokens), seconds_direct(direct, tokens)) for _ in range(alternations)]
     for what, pairs in (("load", loads), (f"answer of {tokens} tokens", answers)):
         ratio = statistics.median(ours / theirs for ours, theirs in pairs)
         ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
         print(f"{what}: isolated / direct {ratio:.2f} (medians {ours:.2f} s, {theirs:.2f} s)")
-    ratio = statistics.median(theirs / ours for ours, theirs in work)
-    print(f"speed by processor time: isolated {ratio:.3f} times direct")
+    bare = statistics.median(bare / ours for ours, bare, _ in work)
+    same = statistics.median(same / ours for ours, _, same in work)
+    print(f"speed by processor time: isolated {bare:.3f} times direct, {same:.3f} times direct with log-probabilities")
     best = max(tokens / ours for ours, _ in answers), max(tokens / theirs for _, theirs in answers)
     print(f"best tokens/s, prompt included: isolated {best[0]:.0f}, direct {best[1]:.0f}")
 
