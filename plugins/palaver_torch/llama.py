@@ -110,7 +110,7 @@ class Layer:
 
 
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Layer, queries (N, H, W), keys and values (N, G, W), in float32, to (N, H*W)."""
+"""Layer, queries (N, H, W) and keys (N, G, W) in float32, values (N, G, W) as the product gives them, to (N, H*W)."""
 
 
 class Llama:
@@ -171,8 +171,8 @@ class Llama:
         pairs = (count, shape.heads + shape.groups, shape.head // 2, 2)
         x = self.embed(tokens)
         for at, layer in enumerate(self.layers):
-            mixed = layer.mix(self._norm(x, layer.before)).float()
-            turned = torch.view_as_complex(mixed[:, :rotated].view(pairs)) * turns
+            mixed = layer.mix(self._norm(x, layer.before))
+            turned = torch.view_as_complex(mixed[:, :rotated].float().view(pairs)) * turns
             both = torch.view_as_real(turned).view(count, -1, shape.head)
             values = mixed[:, rotated:].view(count, shape.groups, shape.head)
             found = attend(at, both[:, : shape.heads], both[:, shape.heads :], values)

@@ -16,6 +16,9 @@ _LIKELY = 1024
 """Tokens that are sorted first: they nearly always hold the nucleus, and a whole vocabulary is slow to sort."""
 
 
+_BLOCK = 1024
+
+
 def uniforms(prompt: Sequence[int], seed: int, count: int) -> torch.Tensor:
     """The random numbers in [0, 1) that decide the tokens of one request (count).
 
@@ -30,7 +33,7 @@ def choose(
     logits: torch.Tensor, config: GenerationConfig, random: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A token a row (R), and whether the row's logits were numbers (R); `random` (R) only when not greedy."""
-    best, token = logits.max(dim=-1)
+    best, token = _best(logits)
     sound = torch.isfinite(best)  # a maximum carries a NaN along: one look a row, not one a logit
     if config.temperature <= 0 or random is None:
         return token, sound
@@ -38,6 +41,21 @@ def choose(
     if config.top_k or config.top_p < 1:
         return _from_likeliest(scores, config, random), sound
     return _pick(torch.softmax(scores, dim=-1), random), sound
+
+
+def _best(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest logit of each row, and its token: of equal ones the first, and a NaN before all.
+
+    In blocks: a processor finds the place of a value three times slower than the value.
+    """
+    rows, vocabulary = logits.shape
+    size = min(_BLOCK, vocabulary & -vocabulary)  # a power of two that divides
+    if logits.device.type != "cpu" or rows < 2 or size < 64 or not logits.is_contiguous():
+        found = logits.max(dim=-1)
+        return found.values, found.indices
+    blocks = logits.view(rows, -1, size)
+    best, at = blocks.amax(dim=-1).max(dim=-1)
+    return best, at * size + blocks[torch.arange(rows), at].argmax(dim=-1)
 
 
 def _from_likeliest(scores: torch.Tensor, config: GenerationConfig, random: torch.Tensor) -> torch.Tensor:

@@ -67,6 +67,7 @@ class SlotCache(Cache):
         self._keys: list[torch.Tensor] = []  # (S, K, C, D) a layer
         self._values: list[torch.Tensor] = []
         self._segments: tuple[Segment, ...] = ()
+        self._masks: tuple[torch.Tensor | None, ...] = ()
         self._decode: _Decode | None = None
 
     @torch.inference_mode()
@@ -89,6 +90,7 @@ class SlotCache(Cache):
     def begin_prefill(self, segments: Sequence[Segment]) -> None:
         """The next forward pass reads these pieces of prompts, one after the other in one row."""
         self._segments, self._decode = tuple(segments), None
+        self._masks = tuple(self._mask_of(piece) if piece.start else None for piece in segments)
 
     def begin_decode(self, positions: torch.Tensor, lengths: Sequence[int]) -> None:
         """The next pass reads one token a row, for the slots 0..R-1, at `positions` (R); `lengths` count it too."""
@@ -101,15 +103,21 @@ class SlotCache(Cache):
             longest, mask = max(lengths[part]), None
             if min(lengths[part]) != longest:
                 columns = torch.arange(longest, device=positions.device)
-                mask = self._additive(columns > positions[part, None])
+                mask = self._additive(columns > positions[part, None])[:, None, None]
             parts.append(_Neighbours(part, longest, mask))
         self._decode = _Decode(rows, positions, tuple(parts))
 
+    def _mask_of(self, piece: Segment) -> torch.Tensor:
+        """What a piece that begins behind other positions may see (T, C)."""
+        device, end = self._keys[0].device, piece.start + piece.length
+        rows = torch.arange(piece.start, end, device=device)[:, None]
+        return self._additive(torch.arange(end, device=device) > rows)
+
     def _additive(self, hidden: torch.Tensor) -> torch.Tensor:
-        """What is added to scores, of (R, L): made once a step, and not by every layer's attention of a boolean one."""
+        """What is added to scores: made once a pass, and not by every layer's attention of a boolean one."""
         dtype = self._keys[0].dtype if self._keys else self._dtype
         mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
-        return mask.masked_fill_(hidden, float("-inf"))[:, None, None]
+        return mask.masked_fill_(hidden, float("-inf"))
 
     @torch.inference_mode()
     def reorder(self, slots: Sequence[int], length: int) -> None:
@@ -204,9 +212,9 @@ class SlotCache(Cache):
             found = [_attend_rows(now, part, query, keys, values, scaling, window) for part in now.parts]
             return torch.cat(found) if len(found) > 1 else found[0]
         pieces, offset = [], 0
-        for piece in self._segments:
+        for piece, mask in zip(self._segments, self._masks, strict=True):
             part = query[:, :, offset : offset + piece.length]
-            pieces.append(_attend_piece(piece, part, keys, values, scaling, window))
+            pieces.append(_attend_piece(piece, mask, part, keys, values, scaling, window))
             offset += piece.length
         return torch.cat(pieces, dim=2).transpose(1, 2)
 
@@ -240,6 +248,7 @@ def _attend_rows(
 
 def _attend_piece(
     piece: Segment,
+    mask: torch.Tensor | None,
     query: torch.Tensor,
     keys: torch.Tensor,
     values: torch.Tensor,
@@ -252,8 +261,9 @@ def _attend_piece(
     key, value = (store[piece.slot, :, :end].repeat_interleave(groups, dim=0)[None] for store in (keys, values))
     if piece.start == 0 and (window is None or end <= window):
         return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
-    behind = torch.arange(piece.start, end, device=query.device)[:, None] - torch.arange(end, device=query.device)
-    mask = behind >= 0
-    if window is not None:
-        mask &= behind < window
+    if mask is None or (window is not None and end > window):
+        behind = torch.arange(piece.start, end, device=query.device)[:, None] - torch.arange(end, device=query.device)
+        mask = behind >= 0
+        if window is not None:
+            mask &= behind < window
     return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)

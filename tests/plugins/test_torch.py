@@ -117,6 +117,17 @@ def test_a_conversation_goes_on_from_what_was_read_before(model: Model) -> None:
     assert again == tiny.texts(model, [tiny.told(longer, "generate")], GREEDY)
 
 
+@pytest.mark.parametrize("vocabulary", [49152, 151936, 4096, 1000])
+def test_the_best_token_is_the_first_of_the_largest_and_a_nan_is_seen(vocabulary: int) -> None:
+    logits = torch.randn(5, vocabulary, generator=torch.Generator().manual_seed(1)).bfloat16()
+    logits[1, [70, vocabulary - 1]] = 50.0
+    logits[2, vocabulary // 2] = float("nan")
+    tokens, sound = choose(logits, GREEDY, None)
+    assert tokens.tolist() == logits.argmax(dim=-1).tolist()
+    assert tokens[1] == 70
+    assert sound.tolist() == [True, True, False, True, True]
+
+
 def test_a_stream_is_whole_characters_and_sums_to_the_answer(model: Model) -> None:
     pieces = [one.text for one in tiny.deltas(model, [tiny.told("ü 日本")], GREEDY) if one.text]
     assert len(pieces) > 5
