@@ -118,11 +118,15 @@ def plugin_info(program: Program, name: str, as_json: bool) -> None:
 @click.argument("specs", nargs=-1, required=True, metavar="NAME|FILE|FOLDER...")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would change, and change nothing.")
 @click.option(
-    "--isolate", "level", type=click.Choice(["process", "venv"]), default="process", help="venv: into one of its own."
+    "--isolate",
+    "level",
+    type=click.Choice(["process", "venv"]),
+    default="process",
+    help="venv: into an environment of the plugin's own.",
 )
 @pass_program
 def install_plugins(program: Program, specs: tuple[str, ...], is_dry: bool, level: str) -> None:
-    """Install packages with pip, unless that would change what Palaver itself stands on."""
+    """Install packages with pip or uv, unless that would change what Palaver itself stands on."""
     from palaver.cli.plugin_install import install
 
     if level == "venv":
@@ -137,11 +141,18 @@ def install_plugins(program: Program, specs: tuple[str, ...], is_dry: bool, leve
 @command.command("isolate")
 @click.argument("name", shell_complete=lambda context, parameter, begun: _names(begun))
 @click.argument("level", type=click.Choice(["inproc", "process", "venv"]))
-@click.option("--seconds", type=click.FloatRange(min=0.1), help="For one call; then its process is ended.")
-@click.option("--memory", type=click.IntRange(min=100), metavar="MB", help="Of address space, where Linux limits it.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), help="For one call, 30 if not said; then its process is ended."
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(min=100),
+    metavar="MB",
+    help="Of address space, 4000 if not said; only Linux limits it.",
+)
 @pass_program
 def isolate_plugin(program: Program, name: str, level: str, seconds: float | None, memory: int | None) -> None:
-    """Run a plugin in this process, in one of its own, or in a virtual environment of its own."""
+    """Run a plugin in a process of its own (the default), one with a virtual environment; inproc: in Palaver's."""
     from palaver.cli.plugin_isolate import isolate
 
     found = next((one for one in find() if one.name == name), None)
