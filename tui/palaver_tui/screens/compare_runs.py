@@ -35,7 +35,6 @@ class CompareRunsScreen(PlaceScreen):
 
     CSS_PATH = "compare_runs.tcss"
     HELP_KEYS = whole_set.KEYS
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     BINDINGS: ClassVar = [
         Binding("j,down", "move(1)", "next segment", id="compare_runs.next"),
         Binding("k,up", "move(-1)", "previous segment", id="compare_runs.previous"),

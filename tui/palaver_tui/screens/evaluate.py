@@ -43,8 +43,6 @@ class EvaluateScreen(PlaceScreen):
 
     CSS_PATH = "evaluate.tcss"
     HELP_KEYS = words.KEYS
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-medium"), (104, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     BINDINGS: ClassVar = [
         Binding("n", "new", "new", id="evaluate.new"),
         Binding("space", "pause", "pause", id="evaluate.pause"),

@@ -44,8 +44,6 @@ class HistoryScreen(TurnActsScreen):
 
     CSS_PATH = "history.tcss"
     HELP_KEYS = KEYS
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-medium"), (104, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     BINDINGS = [
         Binding("slash", "filter", "filter", id="history.filter"),
         Binding("r", "again", "run again", id="history.again"),

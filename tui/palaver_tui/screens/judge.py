@@ -56,7 +56,6 @@ class JudgeScreen(PlaceScreen):
 
     CSS_PATH = "compare.tcss"
     HELP_KEYS = words.KEYS
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     BINDINGS: ClassVar = [
         Binding("v", "vote", "vote", id="compare.vote"),
         Binding("n", "names", "names", id="compare.names"),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class PlaceScreen(Screen[None]):
     """A screen that a line of `PLACES` names; it keeps its state while another one is shown."""
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-medium"), (104, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     HELP_KEYS: ClassVar[Keys] = ()
     """What F1 lists for this screen. A widget with a list of its own comes before it while it has the focus."""
 

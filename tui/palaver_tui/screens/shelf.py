@@ -56,8 +56,6 @@ class ShelfScreen(PlaceScreen):
     """A list of entries that are read in a thread; subclasses say what they are and what the keys do."""
 
     CSS_PATH = "shelf.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-medium"), (104, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     BINDINGS: ClassVar = [
         Binding("slash", "filter", "filter", show=False, id="shelf.filter"),
         Binding("ctrl+t", "copy_command", "copy command", show=False, id="shelf.copy_command"),

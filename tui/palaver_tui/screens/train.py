@@ -41,8 +41,6 @@ class TrainScreen(RunScreen):
     CSS_PATH = "train.tcss"
     AUTO_FOCUS = ""  # else the hidden list would take the keys of an open run when one comes back to it
     HELP_KEYS = words.KEYS
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-medium"), (104, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (32, "-tall")]
     BINDINGS: ClassVar = [
         Binding("n", "new", "new", id="train.new"),
         Binding("space", "pause", "pause, go on", id="train.pause"),
