@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from palaver.errors import BadInput
 from palaver.example import Example
 from palaver.model import ModelInfo
 from palaver.task import Task
+from palaver.tongues import name_of, near
 
 GUESSED = "guessed"
 """Key of an example's metadata: which of its languages nobody gave. A model of one pair knows its own better."""
@@ -39,18 +41,24 @@ class Languages:
 
 ANY = Languages()
 
+_FEW_PAIRS = 6
+"""Pairs that are told one by one."""
+
 
 def with_source_of(info: ModelInfo, example: Example) -> Example:
-    """The example as a model of certain pairs reads it: a guessed source that it does not know becomes the one it does.
+    """The example as a model of certain languages reads it: a guessed source that it does not know becomes the one it
+    does, or with several none.
 
     Only a model that the user named himself is ever asked so.
     """
     languages = Languages.of(example)
-    if not info.pairs or not languages.is_guessed or str(languages) in info.pairs:
+    if not (info.pairs or info.languages) or not languages.is_guessed or fits(info, languages):
         return example
     sources = [pair.partition("-")[0] for pair in info.pairs if pair.endswith(f"-{languages.target}")]
     metadata = {key: value for key, value in example.metadata.items() if key != GUESSED}
-    return replace(example, source_language=sources[0], metadata=metadata) if sources else example
+    if not sources and languages.target not in info.languages:
+        return example
+    return replace(example, source_language=sources[0] if len(sources) == 1 else "", metadata=metadata)
 
 
 def languages_of_first(task: Task, examples: Sequence[Example]) -> Languages:
@@ -67,21 +75,51 @@ def can(info: ModelInfo, task: str) -> bool:
 
 
 def fits(info: ModelInfo, languages: Languages, *, is_strict: bool = True) -> bool:
-    """Whether the model knows these languages; one that names no pairs is taken to know all.
+    """Whether the model knows these languages; one that names none is taken to know all.
 
     Not strict, a guessed source is not held against it.
     """
-    if not info.pairs or not languages.target:
-        return not info.pairs or not is_strict
-    if languages.source and (is_strict or not languages.is_guessed):
+    if not (info.pairs or info.languages) or not languages.target:
+        return not (info.pairs or info.languages) or not is_strict
+    is_held = is_strict or not languages.is_guessed
+    if info.languages:
+        return {languages.target, languages.source if is_held else ""} - {""} <= {*info.languages}
+    if languages.source and is_held:
         return str(languages) in info.pairs
     return any(pair.endswith(f"-{languages.target}") for pair in info.pairs)
 
 
-def preference(info: ModelInfo, task: str) -> tuple[bool, bool, bool, int, str]:
-    """Real models before baselines, good at it before able to, made for the pair before general, then the larger."""
+def preference(info: ModelInfo, task: str) -> tuple[bool, bool, int, int, str]:
+    """Real models before baselines, good at it before able to, made for the pair before many languages before general,
+    then the larger."""
     is_good = task in info.good_at
-    return (info.is_baseline, not is_good, not info.pairs, -info.memory if is_good else 0, info.name)
+    made_for = 2 if not is_good else 0 if info.pairs else 1 if info.languages else 2
+    return (info.is_baseline, not is_good, made_for, -info.memory if is_good else 0, info.name)
+
+
+def spoken(info: ModelInfo) -> str:
+    """What a translator translates, in few words: `en-fr`, `any of 202 languages`; empty for what is made for none."""
+    if info.languages:
+        return f"any of {len(info.languages)} languages"
+    if len(info.pairs) <= _FEW_PAIRS:
+        return ", ".join(info.pairs)
+    sources, targets = ({pair.split("-")[side] for pair in info.pairs} for side in (0, 1))
+    if len(targets) == 1:
+        return f"any of {len(sources)} languages into {targets.pop()}"
+    if len(sources) == 1:
+        return f"{sources.pop()} into any of {len(targets)} languages"
+    return f"{len(info.pairs)} pairs of {len(sources | targets)} languages"
+
+
+def not_spoken(info: ModelInfo, languages: Languages) -> BadInput:
+    """The refusal of languages that a model does not know, with the nearest that it does."""
+    said = f"{info.name} translates {spoken(info)}, not {languages}"
+    unknown = [code for code in (languages.source, languages.target) if code and code not in info.languages]
+    if info.languages and unknown:
+        said += f": it does not know {' and '.join(f'{name_of(code)} ({code})' for code in unknown)}"
+        if nearest := [one for code in unknown for one in near(code, info.languages)]:
+            said += f", but {', '.join(nearest)}"
+    return BadInput(f"{said}.", code="model_cannot", fix=f"palaver models info {info.name}")
 
 
 def best_download(infos: Sequence[ModelInfo], task: str, languages: Languages) -> ModelInfo | None:

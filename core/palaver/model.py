@@ -132,7 +132,8 @@ class ModelInfo:
     good_at: tuple[str, ...] = ()
     """The tasks it does well enough to be chosen by default, best first."""
     pairs: tuple[str, ...] = ()
-    """Of a translator made for certain languages, `en-fr`: from English into French. Empty: as many as it learnt."""
+    """Of a translator made for certain languages, `en-fr`: from English into French. Empty: see `languages`, else as
+    many as it learnt."""
     context: int | None = None
     """Tokens of prompt and answer together."""
     licence: str = ""
@@ -149,6 +150,8 @@ class ModelInfo:
     """SHA-256 of the weights; for a baseline, its name and version."""
     device: str = "cpu"
     dtype: str = ""
+    languages: tuple[str, ...] = ()
+    """Of a translator between any two of them, codes as in `pairs`. Empty: it has pairs, or nobody knows."""
 
     @property
     def ref(self) -> str:

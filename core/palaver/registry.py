@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from palaver import nicknames
-from palaver.choice import ANY, Languages, best_download, can, fits, preference
+from palaver.choice import ANY, Languages, best_download, can, fits, not_spoken, preference
 from palaver.config import Settings
 from palaver.decoding import decoding
 from palaver.errors import BadInput, NeedsDownload, PalaverError, PluginFailed, not_found
@@ -166,11 +166,7 @@ class Registry:
                     f"{info.name} cannot {task}; it does: {known}.", code="model_cannot", fix="palaver models list"
                 )
             if not fits(info, languages, is_strict=False):
-                raise BadInput(
-                    f"{info.name} translates {', '.join(info.pairs)}, not {languages}.",
-                    code="model_cannot",
-                    fix="palaver models list",
-                )
+                raise not_spoken(info, languages)
             return self._here(info)
         able = [one for one in self.models() if can(one, task) and fits(one, languages) and self.is_installed(one)]
         # A baseline that does not do the task well - a copy as a translation - is only ever asked for by name.

@@ -180,7 +180,9 @@ class Session:
         start = self._start(ask, example, info, config, sent)
         turn_id = self.store.begin_turn(start)
         forgotten = len(self._said) - len(said) if isinstance(ask.task, Chat) else 0
-        started = Started(turn_id, info, forgotten, languages=Languages.of(example).told if info.pairs else "")
+        started = Started(
+            turn_id, info, forgotten, languages=Languages.of(example).told if info.pairs or info.languages else ""
+        )
         on_start(started)
         self._use = ContextUse(None, info.context, started.forgotten)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from palaver import paths, weights
-from palaver.choice import Languages
+from palaver.choice import Languages, can, fits, preference, spoken
 from palaver.errors import BadInput, PalaverError
 from palaver.model import ModelInfo
 from palaver.registry import Registry
@@ -39,7 +39,8 @@ class Stocked:
     engine: Literal["", "here", "warm"] = ""
     """Where it is loaded: in a process of this program, or in the engine that commands share."""
     answers: tuple[str, ...] = ()
-    """The tasks that it would be chosen for if nobody named a model: `chat`, `translate en-fr`."""
+    """The tasks that it would be chosen for if nobody named a model: `chat`, `translate en-fr`, `translate any of 202
+    languages`."""
 
 
 def stock(registry: Registry) -> list[Stocked]:
@@ -174,4 +175,19 @@ def _chosen(registry: Registry) -> Iterator[tuple[str, tuple[str, ...]]]:
                 found = registry.choose(task, languages=Languages(source, target))
                 if found.pairs:
                     tasks.setdefault(found.ref, []).append(f"{task} {pair}")
+        for ref, told in _chosen_for_many(registry, task):
+            tasks.setdefault(ref, []).append(f"{task} {told}")
     yield from ((ref, tuple(names)) for ref, names in tasks.items())
+
+
+def _chosen_for_many(registry: Registry, task: str) -> Iterator[tuple[str, str]]:
+    """Each model of many languages that answers where no better one knows the pair, with what it speaks."""
+    able = [info for info in registry.models() if can(info, task) and registry.is_installed(info)]
+    for info in (one for one in able if one.languages and task in one.tasks):
+        better = [one for one in able if preference(one, task) < preference(info, task)]
+        hub, *others = sorted(info.languages, key=lambda code: (code != "en", code))
+        pairs = (pair for other in others for pair in (Languages(hub, other), Languages(other, hub)))
+        free = next((pair for pair in pairs if not any(fits(one, pair) for one in better)), None)
+        with contextlib.suppress(PalaverError):
+            if free is not None and registry.choose(task, languages=free).ref == info.ref:
+                yield info.ref, spoken(info)

@@ -19,7 +19,7 @@ from palaver_torch.checkpoint import (
     read_checkpoint,
 )
 from palaver_torch.gguf import knows
-from palaver_torch.languages import fixed_pair
+from palaver_torch.languages import is_taught, spoken
 from palaver_torch.names import FOUR_BITS, batch_form, form_of, gguf_file, missing_packages, taken_over
 
 _INSTALL = "pip install 'palaver[torch]'"
@@ -122,14 +122,14 @@ class Torch:
         except (OSError, ValueError, AttributeError, ModelFailed):
             return dataclasses.replace(info, path=str(folder))
         size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-        pair = fixed_pair(info.name) if "translate" in good_at else None
-        pairs = ("-".join(pair),) if pair else ()
+        pairs, languages = spoken(info.name, config, folder) if "translate" in good_at else ((), ())
         return dataclasses.replace(
             info,
             path=str(folder),
             tasks=tasks,
             pairs=pairs,
-            good_at=good_at,
+            languages=languages,
+            good_at=good_at if is_taught(info.name) else (),
             description=f"{config['architectures'][0]}, a model of yours.",
             memory=_memory(size, config),
         )

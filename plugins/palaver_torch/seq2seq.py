@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -11,10 +12,12 @@ from transformers import AttentionInterface
 from transformers.modeling_outputs import BaseModelOutput
 
 from palaver import BadInput, ContextExceeded, Delta, FinishReason, GenerationConfig, ModelFailed, ModelInfo, Request
+from palaver.choice import Languages, not_spoken
 from palaver.pieces import Pieces
+from palaver.tongues import code_of, is_token
 from palaver_torch.beams import Group, Output, Source, groups_of
 from palaver_torch.chunks import Chunk, by_lines, joined
-from palaver_torch.languages import fixed_pair, is_language_token, language_token, same_language
+from palaver_torch.languages import fixed_pair
 from palaver_torch.layout import Vocabulary, lay_out
 from palaver_torch.search import Search
 from palaver_torch.slots import cache_keyword
@@ -50,9 +53,12 @@ class Seq2SeqModel:
             config._attn_implementation = name
         self._passes: _Passes | None = _Passes(network)
         found = fixed_pair(loaded.info.name) or fixed_pair(str(self._config.get("_name_or_path", "")))
-        vocabulary = self._tokenizer.get_vocab()
-        self._languages = {token: number for token, number in vocabulary.items() if is_language_token(token)}
-        self._pair = found if not self._languages else None
+        self._numbers = {token: one for token, one in sorted(self._tokenizer.get_vocab().items()) if is_token(token)}
+        self._tokens = {code: token for token in self._numbers if (code := code_of(token))}
+        """The token of each language, by its code."""
+        self._source = getattr(self._tokenizer, "src_lang", None)
+        """What the tokenizer takes a text to be in when nobody says."""
+        self._pair = found if not self._tokens else None
 
     @property
     def info(self) -> ModelInfo:
@@ -141,10 +147,11 @@ class Seq2SeqModel:
         """Tokens of a chunk, with what tells the model its task or its languages."""
         source, target = self._languages_of(request)
         tokenizer = cast(Any, self._tokenizer)
-        if source and (token := language_token(source, self._languages)) and hasattr(tokenizer, "src_lang"):
-            tokenizer.src_lang = source if token == f"__{source}__" else token
+        if hasattr(tokenizer, "src_lang"):
+            token = self._tokens.get(source, "")
+            tokenizer.src_lang = token.strip("_") or self._source
         prefix = _prefix(self._config, request.task, source, target)
-        if target and (token := language_token(target, self._languages)).startswith(">>"):
+        if (token := self._tokens.get(target, "")).startswith(">>"):
             prefix = f"{token} "
         return list(tokenizer(prefix + text)["input_ids"])
 
@@ -155,21 +162,33 @@ class Seq2SeqModel:
         """
         if request.task != "translate":
             return "", ""
-        target = str(request.options.get("target") or request.example.language)
-        source = str(request.options.get("source") or request.example.source_language)
+        told = (
+            request.options.get("source") or request.example.source_language,
+            request.options.get("target") or request.example.language,
+        )
+        source, target = (code_of(str(one or "")) or str(one or "") for one in told)
         if self._pair is not None:
             for wanted, known, word in ((source, self._pair[0], "from"), (target, self._pair[1], "into")):
-                if wanted and not same_language(wanted, known):
+                if wanted and wanted != known:
                     raise BadInput(
                         f"{self._info.name} translates from {self._pair[0]} into {self._pair[1]}, not {word} {wanted}.",
                         fix="palaver models list",
                         code="model_cannot",
                     )
-        elif self._languages:
-            for wanted in (source, target):
-                if wanted and not language_token(wanted, self._languages):
-                    raise BadInput(f"{self._info.name} does not know the language '{wanted}'.", code="model_cannot")
+        elif any(token.startswith(">>") for token in self._tokens.values()):
+            self._refuse_unknown("", target)
+        elif self._tokens:
+            self._refuse_unknown(source, target)
         return source, target
+
+    def _refuse_unknown(self, source: str, target: str) -> None:
+        """
+        Raises:
+            BadInput: one of the two has no token here.
+        """
+        if any(one and one not in self._tokens for one in (source, target)):
+            known = replace(self._info, languages=tuple(self._tokens), pairs=())
+            raise not_spoken(known, Languages(source, target))
 
     def _search(self, request: Request) -> Search:
         special = cast("Mapping[str, object]", self._config.get("task_specific_params") or {})
@@ -178,8 +197,8 @@ class Seq2SeqModel:
         return read_search(self._defaults, cast("Mapping[str, Any]", named), self._forced(target))
 
     def _forced(self, target: str) -> int | None:
-        token = language_token(target, self._languages) if target else ""
-        return self._languages[token] if token and not token.startswith(">>") else None
+        token = self._tokens.get(target, "")
+        return self._numbers[token] if token and not token.startswith(">>") else None
 
 
 class _Passes:

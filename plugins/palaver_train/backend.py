@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from palaver import Model, ModelInfo
+from palaver.tongues import code_of
 from palaver_train.config import Kind
 from palaver_train.needs import require
 from palaver_train.places import CHECKPOINT, METRICS, RUN, find
@@ -49,7 +50,8 @@ class Trained:
             context = int(said["run"]["shape"]["context"])
             told = f"{said['architecture']}, trained for {said['progress']['step']:,} steps"
             size = (found / "model.safetensors").stat().st_size
-            languages = (data.get("source_language") or "", data.get("target_language") or "")
+            named = (str(data.get(f"{side}_language") or "") for side in ("source", "target"))
+            languages = tuple(code_of(one) or one for one in named)
         except (OSError, ValueError, KeyError, TypeError):
             return ModelInfo(name=name, backend=self.name, path=str(found))  # refused when it is loaded
         return ModelInfo(

@@ -5,31 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from palaver import Example, Request, Task, guess_language
+from palaver.tongues import code_of, name_of, near
 
-# ISO 639-1 codes that people type; the metric chooses its tokenizer by them.
-LANGUAGES = {
-    "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German",
-    "el": "Greek", "en": "English", "es": "Spanish", "et": "Estonian", "fa": "Persian", "fi": "Finnish", "fr": "French",
-    "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "hu": "Hungarian", "id": "Indonesian", "it": "Italian",
-    "ja": "Japanese", "ka": "Georgian", "ko": "Korean", "lt": "Lithuanian", "lv": "Latvian", "ms": "Malay",
-    "nl": "Dutch", "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian",
-    "sk": "Slovak", "sl": "Slovenian", "sr": "Serbian", "sv": "Swedish", "sw": "Swahili", "ta": "Tamil", "te": "Telugu",
-    "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
-}  # fmt: skip
-_BY_NAME = {name.casefold(): code for code, name in LANGUAGES.items()}
+_EXAMPLE = "; a code or a name, as in: /translate fr Good morning"
 
 
 def language_code(text: str) -> str:
-    """The ISO 639-1 code that a code or an English name means.
+    """The code that a code, a model's own token or an English name means: see `palaver.tongues`.
 
     Raises:
-        ValueError: neither is known.
+        ValueError: no language is known by it; with those that are spelled like it.
     """
-    wanted = text.strip().casefold()
-    code = wanted if wanted in LANGUAGES else _BY_NAME.get(wanted, "")
-    if not code:
-        raise ValueError(f"'{text}' is no language known here; a code or a name, as in: /translate fr Good morning")
-    return code
+    if code := code_of(text):
+        return code
+    alike = f". Did you mean {' or '.join(found)}?" if (found := near(text)) else ""
+    raise ValueError(f"'{text}' is no language known here{alike or _EXAMPLE}")
 
 
 @dataclass(frozen=True)
@@ -40,8 +30,8 @@ class Translate(Task):
     metrics = ("bleu", "chrf", "ter")
     arguments = ("target",)
     baseline = "copy"
-    target: str
-    """Language to translate into: `fr`, `German`."""
+    target: str = field(metadata={"aliases": ("to",)})
+    """Language to translate into: `fr`, `German`, or a model's own `deu_Latn`, `de_DE`."""
     source: str = field(default="", metadata={"aliases": ("from",)})
     """Language of the text. Without it, it is guessed for choosing a model of that pair."""
 
@@ -58,9 +48,9 @@ class Translate(Task):
         return replace(example, language=self.target, source_language=found, metadata=metadata)
 
     def request(self, example: Example) -> Request:
-        origin = f" from {LANGUAGES[self.source]}" if self.source else ""
+        origin = f" from {name_of(self.source)}" if self.source else ""
         return self.ask(
-            f"Translate the text{origin} into {LANGUAGES[self.target]}. Answer with the translation only.",
+            f"Translate the text{origin} into {name_of(self.target)}. Answer with the translation only.",
             example["text"],
             example=example,
         )

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from palaver import ModelFailed, ModelInfo, paths
-from palaver.choice import Languages
+from palaver import Example, ModelFailed, ModelInfo, paths
+from palaver.choice import GUESSED, Languages, spoken, with_source_of
 from palaver.config import Settings
 from palaver.errors import BadInput, NeedsDownload, NotFound, UsageError
 from palaver.plugins import Plugins
 from palaver.registry import Registry
+from palaver.stock import stock
 from palaver.task import Chat
 
 
@@ -86,6 +87,73 @@ def test_a_translator_pulled_from_the_hub_translates_its_pair_and_summarizes_not
     assert registry.choose("summarize").name == "lead-3"
     with pytest.raises(BadInput, match="cannot summarize"):
         registry.choose("summarize", "hf:org/opus-mt-en-de")
+
+
+MANY = ("ar", "br", "de", "en", "fr", "fy")
+
+
+@pytest.fixture
+def polyglot(translators: Registry) -> Registry:
+    """The same, with a small translator between any two of some languages."""
+    kept = translators._models["opus-mt-en-fr"]
+    translators._models["many"] = replace(kept, name="many", pairs=(), languages=MANY, memory=1)
+    return translators
+
+
+@pytest.mark.parametrize(
+    ("languages", "chosen"),
+    [
+        (ENGLISH_FRENCH, "opus-mt-en-fr"),  # made for the pair
+        (Languages("de", "fr"), "many"),  # not good at it by instruction, but made for it
+        (Languages("en", "de", is_guessed=True), "many"),
+        (Languages("", "br"), "many"),
+        (Languages("nl", "fr"), "qwen2.5-1.5b"),  # it does not know Dutch
+    ],
+)
+def test_a_translator_of_many_languages_answers_where_none_was_made_for_the_pair(
+    polyglot: Registry, languages: Languages, chosen: str
+) -> None:
+    assert polyglot.choose("translate", languages=languages).name == chosen
+
+
+def test_a_language_that_a_translator_of_many_does_not_know_is_told_with_the_nearest_that_it_does(
+    polyglot: Registry,
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        polyglot.choose("translate", "many", languages=Languages("arz", "de"))
+    assert caught.value.message == (
+        "many translates any of 6 languages, not arz-de: it does not know Egyptian Arabic (arz), but Arabic (ar)."
+    )
+    assert caught.value.fix == "palaver models info many"
+    guessed = Languages("nl", "de", is_guessed=True)
+    assert polyglot.choose("translate", "many", languages=guessed).name == "many"
+    example = Example(
+        {"text": "Goedemorgen"}, language="de", source_language="nl", metadata={GUESSED: "source_language"}
+    )
+    assert with_source_of(polyglot.info("many"), example).source_language == ""
+
+
+@pytest.mark.parametrize(
+    ("pairs", "languages", "told"),
+    [
+        ((), MANY, "any of 6 languages"),
+        (("en-fr", "fr-en"), (), "en-fr, fr-en"),
+        (tuple(f"{one}-en" for one in "abcdefgh"), (), "any of 8 languages into en"),
+        (tuple(f"en-{one}" for one in "abcdefgh"), (), "en into any of 8 languages"),
+        (tuple(f"{one}-{two}" for one in "abc" for two in "xyz"), (), "9 pairs of 6 languages"),
+        ((), (), ""),
+    ],
+)
+def test_what_a_translator_translates_is_told_in_few_words(
+    pairs: tuple[str, ...], languages: tuple[str, ...], told: str
+) -> None:
+    assert spoken(ModelInfo("one", "torch", pairs=pairs, languages=languages)) == told
+
+
+def test_what_each_translator_would_be_chosen_for_is_told(polyglot: Registry) -> None:
+    answers = {one.info.name: one.answers for one in stock(polyglot)}
+    assert answers["many"] == ("translate any of 6 languages",)
+    assert answers["opus-mt-en-fr"] == ("translate en-fr",)
 
 
 def test_a_named_model_is_refused_languages_that_are_not_its_own_unless_they_were_guessed(

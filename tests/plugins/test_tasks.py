@@ -8,7 +8,7 @@ from palaver import Example, UsageError
 from palaver_generate import Generate
 from palaver_qa import AnswerQuestion
 from palaver_summarize import Summarize
-from palaver_translate import LANGUAGES, Translate
+from palaver_translate import Translate
 
 
 def test_translate_takes_a_code_or_a_name_and_records_the_code() -> None:
@@ -61,9 +61,16 @@ def test_translate_refuses_a_word_that_is_no_language() -> None:
         Translate.from_strings({"target": "hello"})
 
 
-def test_every_language_has_a_two_letter_code_and_one_name() -> None:
-    assert all(len(code) == 2 and code.islower() for code in LANGUAGES)
-    assert len(set(LANGUAGES.values())) == len(LANGUAGES)
+@pytest.mark.parametrize("typed", ["de", "German", "deu", "ger", "deu_Latn", "de_DE", "__de__", ">>deu<<", "de-AT"])
+def test_translate_takes_what_people_type_and_what_models_call_a_language(typed: str) -> None:
+    task = Translate.from_strings({"to": typed, "from": "fra_Latn"})
+    assert (task.target, task.source) == ("de", "fr")
+    assert "from French into German." in task.request(Example({"text": "Bonjour."})).messages[0].content
+
+
+def test_translate_names_languages_that_are_spelled_like_an_unknown_one() -> None:
+    with pytest.raises(UsageError, match=r"'frensh' is no language known here\. Did you mean French \(fr\)\?"):
+        Translate.from_strings({"target": "frensh"})
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from tests.plugins import torch_models as tiny  # noqa: E402
 from palaver import BadInput, ContextExceeded, GenerationConfig, Model  # noqa: E402
 from palaver_torch.checkpoint import made_for  # noqa: E402
 from palaver_torch.chunks import by_lines, joined  # noqa: E402
-from palaver_torch.languages import fixed_pair, language_token  # noqa: E402
 
 TEXTS = ["the cat", "the dog ate the cat; the cat sat on", "ü 日本 the", "mat mat mat mat", "the dog"]
 CONFIG = GenerationConfig(max_new_tokens=24)
@@ -185,7 +184,7 @@ def test_the_language_that_is_wanted_is_the_first_token(tmp_path: Path) -> None:
     out = network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=24, forced_bos_token_id=french)
     ours = tiny.texts(model, [tiny.given("translate", {"target": "fr"}, text="the cat")], CONFIG)
     assert ours == [tokenizer.decode(out[0], skip_special_tokens=True).strip()]
-    with pytest.raises(BadInput, match="does not know the language 'de'"):
+    with pytest.raises(BadInput, match=r"it does not know German \(de\)"):
         tiny.texts(model, [tiny.given("translate", {"target": "de"}, text="the cat")], CONFIG)
 
 
@@ -272,14 +271,3 @@ def test_chunks_fit_and_nothing_is_lost() -> None:
     assert all(len(one.text) <= 12 for one in chunks)
     words = joined(chunks, [one.text for one in chunks])
     assert words.replace(" ", "") == text.replace(" ", "")
-
-
-def test_codes_that_people_type_become_the_tokens_of_the_families() -> None:
-    assert language_token("fr", ["eng_Latn", "fra_Latn"]) == "fra_Latn"  # NLLB
-    assert language_token("zh", ["zho_Hant", "zho_Hans"]) == "zho_Hans"
-    assert language_token("fr", ["en_XX", "fr_XX"]) == "fr_XX"  # mBART
-    assert language_token("fr", ["__en__", "__fr__"]) == "__fr__"  # M2M100
-    assert language_token("fr", [">>fra<<", ">>ita<<"]) == ">>fra<<"  # Marian of many targets
-    assert language_token("de", ["fra_Latn"]) == ""
-    assert fixed_pair("Helsinki-NLP/opus-mt-en-fr") == ("en", "fr")
-    assert fixed_pair("bart-large-cnn") is None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from palaver.choice import spoken
 from palaver.cli.default import default, load
 from palaver.cli.output import Output, Progress, table
 from palaver.cli.program import Program, color_option, complete_models, json_option, pass_program
@@ -85,7 +86,7 @@ _STATES = {
 
 def _tasks(info: ModelInfo) -> str:
     others = ["any" if name == "*" else name for name in info.tasks if name not in info.good_at]
-    pairs = [f"({', '.join(info.pairs)})"] if info.pairs else []
+    pairs = [f"({languages.removeprefix('any of ')})"] if (languages := spoken(info)) else []
     return " ".join([*(f"{name}*" for name in info.good_at), *others, *pairs]) or "any"
 
 
@@ -113,6 +114,7 @@ def model_record(one: Stocked) -> Mapping[str, object]:
         "tasks": list(info.tasks),
         "good_at": list(info.good_at),
         "pairs": list(info.pairs),
+        "languages": list(info.languages),
         "context": info.context,
         "licence": info.licence,
         "description": info.description,
@@ -160,7 +162,8 @@ def _facts(one: Stocked) -> Iterator[tuple[str, str]]:
         ("fix", one.fix if one.reason else ""),
         ("about", info.description),
         ("tasks", _tasks(info)),
-        ("answers", " ".join(one.answers)),
+        ("languages", " ".join(info.languages)),
+        ("answers", ", ".join(one.answers)),
         ("window", window),
         ("memory", format_size(info.memory) if info.memory else ""),
         ("licence", info.licence),

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from palaver import ModelFailed, weights
+from palaver.tongues import code_of, token_of
 from palaver_train.finetuning.examples import Lesson
 from palaver_train.finetuning.settings import Lora
 from palaver_train.needs import require
@@ -132,7 +133,8 @@ class Seq2Seq:
         self.network, self.tokenizer = network, tokenizer
         for name, language in zip(("src_lang", "tgt_lang"), languages, strict=True):
             if language and hasattr(tokenizer, name):  # NLLB, mBART, M2M-100
-                setattr(tokenizer, name, language)
+                token = token_of(code_of(language), tokenizer.get_vocab())
+                setattr(tokenizer, name, token.strip("_") or language)
 
     def encode(self, lesson: Lesson) -> Encoded:
         """The input's tokens and the answer's, each with the marks that the model was made with."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from palaver import streams
+from palaver.choice import spoken
 from palaver.model import ModelInfo
 from palaver.present import format_score, format_size
 from palaver.session import Session
@@ -117,7 +118,7 @@ def _facts(one: Stocked) -> Iterator[Fact]:
     info = one.info
     tasks = ", ".join("any task" if name == "*" else name for name in info.tasks) or "any task"
     yield Fact("about", info.description)
-    yield Fact("tasks", tasks + (f", {', '.join(info.pairs)}" if info.pairs else ""))
+    yield Fact("tasks", ", ".join(filter(None, (tasks, spoken(info)))))
     yield Fact("answers", ", ".join(one.answers))
     if one.state == "absent":
         arrived = f", {format_size(one.arrived_bytes)} of it are here" if one.arrived_bytes else ""
