@@ -16,7 +16,7 @@ from palaver.example import Example
 from palaver.executor import Inline
 from palaver.job import Asked, Executor, Job, Prediction
 from palaver.long import Listener, answer_in_parts
-from palaver.metric import Score, applicable, with_confidence
+from palaver.metric import Score, applicable, need_logprobs, with_confidence
 from palaver.model import Generation, GenerationConfig, ModelInfo, Request
 from palaver.registry import Registry
 from palaver.runs import Report, metrics_of, plan_of, report, score_safely
@@ -87,6 +87,8 @@ class Evaluation:
         self._config = registry.config(self.task, self.plan.config)
         self._executor = executor or Inline(lambda info: registry.model(info.name))
         self._is_cached = is_cached
+        self._scored = {known: need_logprobs(metrics_of(registry, self.plan, known)) for known in (True, False)}
+        """Whether log-probabilities are needed for examples with references, and for those without."""
         self._examples = dataset.examples[: self.plan.limit]
         self._tally = Tally(self.plan.repeat)
         self._log = _Log(store)
@@ -190,7 +192,8 @@ class Evaluation:
         error = ""
         try:
             example = with_source_of(info, self.task.prepare(example))
-            request = self.task.request(example)
+            scored = self._scored[bool(example.references)]
+            request = replace(self.task.request(example), logprobs=scored)
         except Exception as bug:  # a task plugin may raise anything at all
             error = str(bug) if isinstance(bug, PalaverError) else str(_culprit(self.task, bug))
         plugin, version = self.registry.origin(self.task.name)

@@ -87,6 +87,11 @@ def applicable(metrics: Iterable[Metric], example: Example, *, named: bool) -> l
     return [one for one in metrics if named or LOGPROB in example.metadata or not getattr(one, "needs_logprobs", False)]
 
 
+def need_logprobs(metrics: Iterable[Metric]) -> bool:
+    """Whether one of them measures by the model's own log-probabilities."""
+    return any(bool(getattr(one, "needs_logprobs", False)) for one in metrics)
+
+
 @runtime_checkable
 class VectorMetric(Metric, Protocol):
     """A metric that also computes many corpus scores at once, as comparing systems by resampling needs.

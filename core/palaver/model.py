@@ -37,6 +37,8 @@ class Request:
     example: Example = field(default_factory=lambda: Example(inputs={}))
     options: Mapping[str, object] = field(default_factory=dict)
     """The task's own options, as `dataclasses.asdict` gives them."""
+    logprobs: bool = False
+    """Whether log-probabilities are wanted: a model gives them then if it can, and unasked if they cost it nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from palaver.forks import Forks, asked, messages
 from palaver.generate import digest_of, generate
 from palaver.journal import Journal
 from palaver.long import Listener, TaskRaised, answer_in_parts
-from palaver.metric import Metric, Score, applicable, with_confidence
+from palaver.metric import Metric, Score, applicable, need_logprobs, with_confidence
 from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Request
 from palaver.plugins.describe import plugin_raised
 from palaver.plugins.patience import until
@@ -167,7 +167,7 @@ class Session:
             check_inputs(ask.task, example)
             languages = Languages.of(example)
             info = streams.choose(self.registry, ask.task.name, ask.model or self.model, languages=languages)
-            config = self._config(ask)
+            config = self.registry.config(ask.task, ask.config)
             example = with_source_of(info, example)
             request = ask.task.request(example)
         except PalaverError as error:
@@ -176,7 +176,8 @@ class Session:
             self.registry.plugins.blame(ask.task, error)
             return self.fail(ask, plugin_raised(ask.task.name, error))
         said = self._remembered(ask.task, info, config, request)
-        sent = replace(request, messages=ask.prompt or (*said, *request.messages))
+        scored = need_logprobs(self.registry.metrics_for(ask.task.name, False, self.metrics))
+        sent = replace(request, messages=ask.prompt or (*said, *request.messages), logprobs=scored)
         start = self._start(ask, example, info, config, sent)
         turn_id = self.store.begin_turn(start)
         forgotten = len(self._said) - len(said) if isinstance(ask.task, Chat) else 0
@@ -254,9 +255,6 @@ class Session:
     def close(self) -> None:
         """Free the models. The store belongs to whoever opened it."""
         self.registry.close()
-
-    def _config(self, ask: Ask) -> GenerationConfig:
-        return self.registry.config(ask.task, ask.config)
 
     def _remembered(
         self, task: Task, info: ModelInfo, config: GenerationConfig, request: Request

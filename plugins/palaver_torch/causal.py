@@ -47,6 +47,7 @@ class Writes(Protocol):
         *,
         stopped: set[int],
         reuse: bool = False,
+        scored: bool = False,
     ) -> Iterator[Written]: ...
 
 
@@ -121,7 +122,9 @@ class CausalModel:
         told = time.monotonic()
         flush = 1 if len(requests) == 1 or config.stop else _FLUSH if len(requests) < _MANY else _FLUSH_OF_MANY
         reuse = len(requests) == 1 and requests[0].task == "chat"
-        for one in self._writer.write(list(jobs.values()), config, limits, cancel, stopped=stopped, reuse=reuse):
+        scored = any(one.logprobs for one in requests)
+        work = list(jobs.values())
+        for one in self._writer.write(work, config, limits, cancel, stopped=stopped, reuse=reuse, scored=scored):
             if one.index not in stopped:
                 is_quiet = time.monotonic() - told > _QUIET
                 for delta in answers[one.index].deltas(one, 1 if is_quiet else flush, stopped):
@@ -186,10 +189,12 @@ class _Answer:
     def __init__(self, job: Job, pieces: Pieces) -> None:
         self._job, self._pieces = job, pieces
         self._waiting: list[int] = []
+        self._sure: list[float] = []
         self._count = 0
 
     def deltas(self, written: Written, flush: int, stopped: set[int]) -> Iterator[Delta]:
         self._waiting.extend(written.tokens)
+        self._sure.extend(written.logprobs)
         self._count += len(written.tokens)
         text = ""
         if len(self._waiting) >= flush or written.reason:
@@ -202,9 +207,11 @@ class _Answer:
             reason = "stop"
         error = "The model computed something that is no number; its weights are damaged." if reason == "error" else ""
         if text and not reason:
-            yield Delta(text, self._job.index)
+            sure, self._sure = tuple(self._sure), []
+            yield Delta(text, self._job.index, logprobs=sure)
         elif reason:
-            yield Delta(text, self._job.index, reason, error, len(self._job.prompt), self._count)
+            sure = tuple(self._sure)
+            yield Delta(text, self._job.index, reason, error, len(self._job.prompt), self._count, sure)
 
 
 def _refuse_what_slots_cannot(loaded: Loaded) -> None:

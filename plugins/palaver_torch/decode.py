@@ -17,7 +17,7 @@ from typing import Protocol
 import torch
 
 from palaver import FinishReason, GenerationConfig
-from palaver_torch.sampling import choose, uniforms
+from palaver_torch.sampling import choose, log_probability, uniforms
 from palaver_torch.slots import NEIGHBOURS, Segment, SlotCache, cache_keyword
 
 SORTED_EVERY = 16
@@ -90,6 +90,8 @@ class Written:
     tokens: Sequence[int]
     """Without the end token."""
     reason: FinishReason | None = None
+    logprobs: Sequence[float] = ()
+    """Of each token, as `Delta` has them; none where nobody asked."""
 
 
 @dataclass(slots=True)
@@ -118,6 +120,8 @@ class Writer:
         self._random: torch.Tensor
         """The random numbers of each (R, longest limit); (R, 0) when greedy."""
         self._forget_rows()
+        self._sure: list[torch.Tensor] | None = None
+        """Log-probabilities of the tokens of each step since the last look (R); None where nobody asked."""
         self._resident: list[int] = []
         """Tokens whose keys slot 0 still holds from a single request: a conversation goes on from there."""
 
@@ -130,12 +134,14 @@ class Writer:
         *,
         stopped: set[int],
         reuse: bool = False,
+        scored: bool = False,
     ) -> Iterator[Written]:
         """The tokens of all jobs as they come. The caller adds an index to `stopped` when its text is enough.
 
-        `reuse` lets a single job go on from what slot 0 holds of the call before.
+        `reuse` lets a single job go on from what slot 0 holds of the call before; `scored` asks for log-probabilities.
         """
         self._forget_rows()
+        self._sure = [] if scored else None
         known, self._resident = (self._resident if reuse and len(jobs) == 1 else []), []
         waiting = sorted(jobs, key=lambda job: len(job.prompt))  # the longest is taken first
         self._slots.reserve(min(limits.rows, len(jobs)), len(waiting[-1].prompt) + 64)
@@ -219,6 +225,8 @@ class Writer:
                 random[slot, : job.limit] = uniforms(job.prompt, config.seed, job.limit).to(device)
         self._random = random
         tokens, sound = choose(logits, config, random[first:, 0] if width else None)
+        if self._sure is not None:
+            self._sure.append(log_probability(logits, tokens))
         self._tokens = torch.cat([self._tokens, tokens])
         self._counts = torch.cat([self._counts, torch.ones_like(tokens)])
         self._positions = torch.cat([self._positions, torch.tensor([len(job.prompt) for job in jobs], device=device)])
@@ -248,6 +256,8 @@ class Writer:
             last = self._random.shape[1] - 1  # inside a burst a row may run past its limit
             random = self._random.gather(1, self._counts.clamp(max=last)[:, None])[:, 0]
         self._tokens, sound = choose(out.logits[:, -1], config, random)
+        if self._sure is not None:
+            self._sure.append(log_probability(out.logits[:, -1], self._tokens))
         self._positions, self._counts = self._positions + 1, self._counts + 1
         return torch.where(sound, self._tokens, -1)
 
@@ -255,6 +265,9 @@ class Writer:
         """What the rows from `first` on have got, and the places of those that are finished."""
         told: list[Written] = []
         finished: list[int] = []
+        sure = torch.stack(self._sure).T.tolist() if self._sure else []
+        if self._sure is not None:
+            self._sure = []
         for at, row in enumerate(self._rows[first:], start=first):
             tokens: list[int] = []
             reason: FinishReason | None = None
@@ -268,7 +281,7 @@ class Writer:
                 if row.written >= row.job.limit:
                     reason = "length"
                     break
-            told.append(Written(row.job.index, tokens, reason))
+            told.append(Written(row.job.index, tokens, reason, sure[at - first][: len(tokens)] if sure else ()))
             if reason is not None:
                 finished.append(at)
         return told, finished

@@ -25,7 +25,7 @@ from palaver_torch.decode import Arrival, Job, Limits, Writer, Written, passes, 
 from palaver_torch.device import Place, cache_budget
 from palaver_torch.lean import LeanForward
 from palaver_torch.llama import Dense, Llama
-from palaver_torch.sampling import choose, uniforms
+from palaver_torch.sampling import choose, log_probability, uniforms
 from palaver_torch.slots import Segment, SlotCache
 
 BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
@@ -56,6 +56,8 @@ class _State:
     """How many each has written (R)."""
     told: torch.Tensor
     """What each wrote; -1 where its logits were no numbers (R)."""
+    sure: torch.Tensor
+    """The log-probability of that (R), where somebody asks."""
     random: torch.Tensor
     """The random numbers of each (R, longest limit); (R, 0) when greedy."""
 
@@ -64,7 +66,8 @@ class _State:
         """Nothing yet."""
         # Each has memory of its own, so that all begin where Triton likes addresses to begin.
         tokens, positions, slots, counts, told = [torch.zeros(rows, dtype=torch.long, device=device) for _ in range(5)]
-        return cls(tokens, positions, slots, counts, told, torch.zeros(rows, width, device=device))
+        sure, random = torch.zeros(rows, device=device), torch.zeros(rows, width, device=device)
+        return cls(tokens, positions, slots, counts, told, sure, random)
 
 
 @dataclass(slots=True)
@@ -95,6 +98,10 @@ class CardWriter:
         """Tokens whose keys slot 0 still holds from a single request: a conversation goes on from there."""
         self._prefill = max(512, min(32768, int(4e12 / _size(model))))
         self._step_seconds = 0.0
+        self._is_scored = False
+        """Whether log-probabilities are asked for."""
+        self._sure: list[torch.Tensor] = []
+        """Those of the steps that are on their way (R)."""
 
     def limits(self, longest: int, count: int) -> Limits:
         """For so many texts of at most so many tokens: rows as memory takes them, all of the same length."""
@@ -119,8 +126,10 @@ class CardWriter:
         *,
         stopped: set[int],
         reuse: bool = False,
+        scored: bool = False,
     ) -> Iterator[Written]:
         """The tokens of all jobs as they come. See `decode.Writer.write`."""
+        self._is_scored = scored
         known, self._resident = (self._resident if reuse and len(jobs) == 1 else []), []
         waiting = sorted(jobs, key=lambda job: len(job.prompt))  # the longest is taken first
         start = shared_start(jobs, known)
@@ -144,7 +153,8 @@ class CardWriter:
             begun, steps = time.monotonic(), steps.cpu()
             if not filling:
                 self._step_seconds = (time.monotonic() - begun) / len(steps)
-            told, finished = self._sort_out(steps, first, stopped)
+            sure = torch.stack(self._sure).T.tolist() if self._sure else []
+            told, finished = self._sort_out(steps, first, stopped, sure)
             if reuse and len(jobs) == 1:
                 told = list(told)
                 history.extend(told[0].tokens)
@@ -210,6 +220,7 @@ class CardWriter:
                 state.random[at, : row.job.limit] = numbers.to(self._device, non_blocking=True)
             random = state.random[here, 0]
         tokens, sound = choose(logits, config, random)
+        self._sure = [log_probability(logits, tokens)] if self._is_scored else []
         state.tokens[here], state.counts[here], state.slots[here] = tokens, 1, slots
         state.positions[here] = torch.tensor([len(row.job.prompt) for row in taken], device=self._device)
         return torch.where(sound, tokens, -1)[None]
@@ -237,10 +248,13 @@ class CardWriter:
         rows = len(self._rows)
         bucket = min(next((one for one in BUCKETS if one >= rows), rows), len(self._state.tokens))
         steps: list[torch.Tensor] = []
+        self._sure = []
         most = int(_BURST_SECONDS / self._step_seconds) if self._step_seconds else limits.burst
         for _ in range(max(1, min(limits.burst, most))):
             self._step(bucket, config)
             steps.append(self._state.told[:rows].clone())
+            if self._is_scored:
+                self._sure.append(self._state.sure[:rows].clone())
         return torch.stack(steps)
 
     def _step(self, bucket: int, config: GenerationConfig) -> None:
@@ -249,9 +263,10 @@ class CardWriter:
             return
         is_whole = is_fixed(config)
         how = (config.temperature, config.top_p, config.top_k) if config.temperature > 0 and is_whole else is_whole
-        if (bucket, how) not in self._graphs.found:
-            self._graphs.found[bucket, how] = self._captured(bucket, config if is_whole else None)
-        graph, logits = self._graphs.found[bucket, how]
+        key = (bucket, how, self._is_scored)
+        if key not in self._graphs.found:
+            self._graphs.found[key] = self._captured(bucket, config if is_whole else None)
+        graph, logits = self._graphs.found[key]
         graph.replay()
         if not is_whole:
             self._choose(logits, bucket, config)
@@ -298,13 +313,17 @@ class CardWriter:
             last = state.random.shape[1] - 1  # inside a burst a row may run past its limit
             random = state.random[:bucket].gather(1, state.counts[:bucket].clamp(max=last)[:, None])[:, 0]
         tokens, sound = choose(logits, config, random)
+        if self._is_scored:
+            state.sure[:bucket] = log_probability(logits, tokens)
         state.tokens[:bucket] = tokens
         state.told[:bucket] = torch.where(sound, tokens, -1)
         state.counts[:bucket] += 1
         state.positions[:bucket] = (state.positions[:bucket] + 1).clamp(max=self._kept.columns - 1)
 
     @torch.inference_mode()
-    def _sort_out(self, steps: torch.Tensor, first: int, stopped: set[int]) -> tuple[Iterator[Written], list[int]]:
+    def _sort_out(
+        self, steps: torch.Tensor, first: int, stopped: set[int], sure: list[list[float]]
+    ) -> tuple[Iterator[Written], list[int]]:
         """What the rows from `first` on have got (steps, rows), and the places of those that are finished."""
         rows, left = self._rows[first:], self._left[first:]
         counts = torch.minimum((~torch.isin(steps, self._ends)).cumprod(dim=0).sum(dim=0), left)
@@ -313,7 +332,8 @@ class CardWriter:
         finished = set((is_over.nonzero()[:, 0] + first).tolist())
         if stopped:
             finished |= {at for at, row in enumerate(self._rows) if row.job.index in stopped}
-        return _told(rows, steps, counts.tolist(), is_over.tolist(), left.tolist()), sorted(finished)
+        found = _told(rows, steps, counts.tolist(), is_over.tolist(), left.tolist(), sure or [[]] * len(rows))
+        return found, sorted(finished)
 
     @torch.inference_mode()
     def _drop(self, finished: Sequence[int]) -> None:
@@ -337,14 +357,20 @@ class CardWriter:
 
 
 def _told(
-    rows: Sequence[_Row], steps: torch.Tensor, counts: list[int], is_over: list[bool], left: list[int]
+    rows: Sequence[_Row],
+    steps: torch.Tensor,
+    counts: list[int],
+    is_over: list[bool],
+    left: list[int],
+    sure: Sequence[Sequence[float]],
 ) -> Iterator[Written]:
     """What each row has got, made while the card computes what comes next."""
-    for row, tokens, count, over, more in zip(rows, steps.T.tolist(), counts, is_over, left, strict=True):
+    written = zip(rows, steps.T.tolist(), counts, is_over, left, sure, strict=True)
+    for row, tokens, count, over, more, chances in written:
         reason: FinishReason | None = None
         if over:
             reason = "length" if more == 0 else "error" if tokens[count] < 0 else "stop"
-        yield Written(row.job.index, tokens[:count], reason)
+        yield Written(row.job.index, tokens[:count], reason, chances[:count])
 
 
 def is_fixed(config: GenerationConfig) -> bool:

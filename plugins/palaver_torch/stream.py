@@ -21,7 +21,7 @@ from palaver import FinishReason, GenerationConfig
 from palaver_torch.copying import Copier
 from palaver_torch.decode import Job, Limits, Written
 from palaver_torch.llama import Llama, Shape
-from palaver_torch.sampling import choose, uniforms
+from palaver_torch.sampling import choose, log_probability, uniforms
 
 GUESSED = 3
 """Tokens of a guess: the kernel reads its weights once for four rows."""
@@ -97,11 +97,12 @@ class Streamer:
         *,
         stopped: set[int],
         reuse: bool = False,
+        scored: bool = False,
     ) -> Iterator[Written]:
         """The tokens of all jobs as they come, one job after the other. See `decode.Writer.write`."""
         for job in jobs:
             start = self._known(job) if reuse and len(jobs) == 1 else 0
-            yield from self._one(job, start, config, limits, cancel, stopped)
+            yield from self._one(job, start, config, limits, cancel, stopped, scored)
 
     def _known(self, job: Job) -> int:
         """Tokens of the prompt that the cache holds already; one is left to read."""
@@ -109,7 +110,14 @@ class Streamer:
         return next((at for at in range(most) if self._resident[at] != job.prompt[at]), most)
 
     def _one(
-        self, job: Job, start: int, config: GenerationConfig, limits: Limits, cancel: threading.Event, stopped: set[int]
+        self,
+        job: Job,
+        start: int,
+        config: GenerationConfig,
+        limits: Limits,
+        cancel: threading.Event,
+        stopped: set[int],
+        scored: bool,
     ) -> Iterator[Written]:
         self._resident = []
         random = uniforms(job.prompt, config.seed, job.limit + GUESSED + 1) if config.temperature > 0 else None
@@ -132,7 +140,8 @@ class Streamer:
             self._resident = history[:]
             history += tokens
             copier.push(tokens)
-            yield Written(job.index, tokens, reason)
+            sure = log_probability(logits[: len(tokens)], torch.tensor(tokens)).tolist() if scored and tokens else ()
+            yield Written(job.index, tokens, reason, sure)
             if reason is not None or job.index in stopped:
                 return
             if cancel.is_set():

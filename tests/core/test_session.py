@@ -92,6 +92,16 @@ def test_how_likely_the_model_held_its_answer_is_kept_and_becomes_its_perplexity
     assert "perplexity" not in {one.metric for one in silent.scores}
 
 
+def test_probabilities_are_asked_for_where_something_is_scored_by_them(store: Store) -> None:
+    model = Scripted(says("Bread rises."))
+    talk = session(store, model)
+    for line in ("/generate Write", "Hello", "/summarize Bread rises. It is baked."):
+        ask(talk, line)
+    assert [one.logprobs for one in model.asked] == [True, False, False]
+    ask(Session(talk.registry, store, metrics=["perplexity"]), "Hello")
+    assert model.asked[-1].logprobs
+
+
 def test_a_chat_remembers_and_a_new_one_does_not(store: Store) -> None:
     model = Scripted(says("Blue."))
     talk = session(store, model)

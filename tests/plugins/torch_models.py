@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ def given(task: str, options: dict[str, object] | None = None, **inputs: str) ->
 
 def deltas(model: Model, requests: Sequence[Request], config: GenerationConfig) -> list[Delta]:
     return list(model.stream(requests, config, threading.Event()))
+
+
+def sure(model: Model, requests: Sequence[Request], config: GenerationConfig) -> list[list[float]]:
+    """The log-probabilities of each answer's tokens."""
+    found: list[list[float]] = [[] for _ in requests]
+    for one in deltas(model, [replace(each, logprobs=True) for each in requests], config):
+        found[one.request] += one.logprobs
+    return found
 
 
 def texts(model: Model, requests: Sequence[Request], config: GenerationConfig) -> list[str]:
