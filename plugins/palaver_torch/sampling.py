@@ -50,7 +50,7 @@ def log_probability(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """The natural logarithm of the probability of each row's token (R), before temperature and cuts."""
     chosen = logits.gather(-1, tokens[:, None])[:, 0]
     some = _CACHED if logits.device.type == "cpu" else len(logits)
-    return chosen.float() - torch.cat([torch.logsumexp(one.float(), dim=-1) for one in logits.split(some)])
+    return chosen.float() - torch.cat([torch.logsumexp(one.float(), dim=-1) for one in torch.split(logits, some)])
 
 
 def _best(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
