@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from palaver.errors import ContextExceeded, PalaverError, PluginFailed, UsageError, in_words
+from palaver.errors import ModelFailed, PalaverError, PluginFailed, UsageError, in_words
 from palaver.job import Asked, Executor, ExecutorKind, Job, Prediction
 from palaver.model import FinishReason, Generation, GenerationConfig, Model, ModelInfo, Request
 
@@ -39,9 +39,6 @@ MOST_PROCESSES = 64
 
 _ON_A_CARD, _CHARACTERS = 4096, 4_000_000
 """Requests that a graphics card is given at once, and the characters after which it is enough."""
-
-_KEPT = 64
-"""Tokens of its window that an engine may keep for itself: a prompt that leaves no more is too long."""
 
 _DEADLY = ("model_died", "model_silent", "engine_gone")
 """Codes of the errors that a worker leaves when it ends in the middle."""
@@ -97,11 +94,11 @@ def answer_batch(
         tried = list(open_) if together else open_[:1]
         error: PalaverError | None = None
         try:
-            for place, found in _stream(model, [batch[one].request for one in tried], config, cancel):
+            for place, found, code in _stream(model, [batch[one].request for one in tried], config, cancel):
                 index = tried[place]
                 open_.remove(index)
                 if found.finish_reason != "cancelled":
-                    yield Prediction(batch[index].key, found, _code(found, model.info.context))
+                    yield Prediction(batch[index].key, found, code)
         except PalaverError as failed:
             error = failed
         except Exception as bug:  # a model plugin may raise anything at all
@@ -114,14 +111,6 @@ def answer_batch(
         if error is not None and left:
             yield from _blame(left, error, deaths, open_, batch, together)
         together = False
-
-
-def _code(found: Generation, context: int | None) -> str:
-    """What kind of error it is: the last piece of an answer has a sentence, and no code."""
-    if not found.error:
-        return ""
-    is_long = context is not None and (found.prompt_tokens or 0) >= context - _KEPT
-    return ContextExceeded.code if is_long else "model_failed"
 
 
 def _blame(
@@ -145,8 +134,8 @@ def _blame(
 
 def _stream(
     model: Model, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event
-) -> Iterator[tuple[int, Generation]]:
-    """The generations of one call, each as soon as it is whole, with its place.
+) -> Iterator[tuple[int, Generation, str]]:
+    """The generations of one call, each as soon as it is whole, with its place and the code of its error.
 
     Their seconds count from the answer before, so that they add up to the time that the model took, however many it
     answers side by side; the time to the first token counts from the call.
@@ -176,7 +165,8 @@ def _stream(
             text = "".join(now.pieces[place])
             sure = math.fsum(logprobs[place]) if logprobs[place] else None
             counts = (*tokens[place], now.first.get(place), seconds)
-            yield place, Generation(text, reason, *counts, error, sure, len(logprobs[place]))
+            code = (delta.code or ModelFailed.code) if error else ""
+            yield place, Generation(text, reason, *counts, error, sure, len(logprobs[place])), code
             since = time.perf_counter()  # what the caller did with it is not the model's time
 
 

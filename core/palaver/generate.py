@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from palaver.errors import ContextExceeded
 from palaver.model import FinishReason, Generation, GenerationConfig, Model, Request
 
 
@@ -40,6 +41,8 @@ def generate(
         output_tokens = delta.output_tokens if delta.output_tokens is not None else output_tokens
         logprobs += delta.logprobs
         reason, error = delta.finish_reason or reason, delta.error or error
+        if delta.code == ContextExceeded.code:
+            raise ContextExceeded(error)
     if reason is None:
         reason, error = "error", f"{model.info.name} stopped without finishing its answer."
     seconds = time.perf_counter() - start

@@ -70,6 +70,9 @@ class Delta:
     output_tokens: int | None = None
     logprobs: tuple[float, ...] = ()
     """Natural logarithm of the probability of each token of this piece, where the model gives it, before sampling."""
+    code: str = ""
+    """Of the error, as `PalaverError.code` has it: `context_exceeded` for a prompt longer than the window, which the
+    caller may then read in parts. Empty: the model failed."""
 
 
 @dataclass(frozen=True, slots=True)

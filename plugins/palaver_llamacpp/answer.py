@@ -71,6 +71,10 @@ class Reader:
             if reason := choice.get("finish_reason"):
                 self._finish = "length" if reason == "length" else "stop"
 
+    def refusal(self, error: ContextExceeded) -> Delta:
+        """The Delta that ends a request whose prompt does not fit."""
+        return Delta("", self._index, "error", error.message, self._prompt_tokens, code=error.code)
+
     def last(self, cancel: threading.Event) -> Delta:
         """The Delta that ends the answer, after its last chunk.
 

@@ -135,10 +135,11 @@ class LlamaCppModel:
         if len(wanted) > 1 and (batch := self._batch_server(requests, config)) is not None:
             shape, server = batch
             short = [one for one in wanted if most_tokens(one[1], config) <= shape.context]
-            yield from answer_together(server, self._info, short, config, cancel, slots=shape.slots)
+            yield from answer_together(server, self._info, short, config, cancel, slots=shape.slots, is_alone=False)
         done = {index for index, _ in short}
         alone = [one for one in wanted if one[0] not in done]
-        yield from answer_together(self._server, self._info, alone, config, cancel, slots=1)
+        is_alone = len(wanted) == 1
+        yield from answer_together(self._server, self._info, alone, config, cancel, slots=1, is_alone=is_alone)
 
     def close(self) -> None:
         self._server = self._batch = None

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from palaver import Delta, GenerationConfig, ModelInfo, Request
+from palaver import ContextExceeded, Delta, GenerationConfig, ModelInfo, Request
 from palaver_llamacpp.answer import Reader, body
 from palaver_llamacpp.server import Chunk, Server
 
@@ -59,11 +59,13 @@ def answer_together(
     cancel: threading.Event,
     *,
     slots: int,
+    is_alone: bool,
 ) -> Iterator[Delta]:
     """The answers to `wanted`, by their index, as many at a time as there are slots; a free slot takes the next.
 
     Raises:
-        ContextExceeded, ModelFailed: of the first request that failed; the others are stopped.
+        ContextExceeded: of the only request of the call; of several it ends its own.
+        ModelFailed: of the first request that failed; the others are stopped.
     """
     waiting: queue.SimpleQueue[tuple[int, Request]] = queue.SimpleQueue()
     for one in wanted:
@@ -95,14 +97,23 @@ def answer_together(
         worker.start()
     try:
         readers = {index: Reader(index, info) for index, _ in wanted}
+        refused: dict[int, ContextExceeded] = {}
         while readers:
             index, chunk = heard.get()
             if isinstance(chunk, BaseException):
                 raise chunk
-            if chunk is None:
+            reader = readers[index]
+            if chunk is None and index in refused:
+                yield readers.pop(index).refusal(refused[index])
+            elif chunk is None:
                 yield readers.pop(index).last(cancel)
             else:
-                yield from readers[index].read(chunk)
+                try:
+                    yield from reader.read(chunk)
+                except ContextExceeded as error:
+                    if is_alone:
+                        raise
+                    refused[index] = error
     finally:
         gone.set()
         for worker in workers:

@@ -96,7 +96,7 @@ class Server:
                 if isinstance(item, PalaverError):
                     if len(requests) == 1:
                         raise item
-                    item = Delta(request=index, finish_reason="error", error=str(item))
+                    item = Delta(request=index, finish_reason="error", error=str(item), code=item.code)
                 if item.finish_reason:
                     open_requests.discard(index)
                 yield item

@@ -114,7 +114,7 @@ class CausalModel:
             except ContextExceeded as error:
                 if len(requests) == 1:
                     raise
-                yield Delta(request=index, finish_reason="error", error=error.message, prompt_tokens=len(prompt))
+                yield Delta("", index, "error", error.message, prompt_tokens=len(prompt), code=error.code)
         if not jobs:
             return
         answers = {index: _Answer(job, Pieces(text_of(self._tokenizer), config.stop)) for index, job in jobs.items()}

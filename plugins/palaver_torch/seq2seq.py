@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -70,19 +70,17 @@ class Seq2SeqModel:
             raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
         answers: list[_Answer] = []
         for index, request in enumerate(requests):
-            try:
-                answers.append(_Answer(index, self._chunks(request)))
-            except ContextExceeded as error:
-                if len(requests) == 1:
-                    raise
-                answers.append(_Answer(index, [], error.message))
+            found = self._chunks(request)
+            if isinstance(found, _Refused) and len(requests) == 1:
+                raise found.error
+            answers.append(_Answer(index, found))
         searches: dict[Search, list[tuple[_Answer, int]]] = {}
         for answer, request in zip(answers, requests, strict=True):
             for at in range(len(answer.chunks)):
                 searches.setdefault(self._search(request), []).append((answer, at))
-            if answer.refusal:
-                count = len(self._encode(request, _text_of(request)))
-                yield Delta(request=answer.index, finish_reason="error", error=answer.refusal, prompt_tokens=count)
+            if refused := answer.refused:
+                error, count = refused.error, refused.tokens
+                yield Delta("", answer.index, "error", error.message, prompt_tokens=count, code=error.code)
             elif not answer.chunks:
                 yield Delta(request=answer.index, finish_reason="stop", prompt_tokens=0, output_tokens=0)
         for search, wanted in searches.items():
@@ -124,12 +122,8 @@ class Seq2SeqModel:
         text = pieces.push(output.tokens) + pieces.finish()
         return text.strip(), "stop" if pieces.stopped else output.reason
 
-    def _chunks(self, request: Request) -> list[Chunk]:
-        """Lines of what is translated; every other text as a whole: the caller cuts it, and says so.
-
-        Raises:
-            ContextExceeded: it is longer than the window.
-        """
+    def _chunks(self, request: Request) -> list[Chunk] | _Refused:
+        """Lines of what is translated; every other text as a whole: the caller cuts what is longer than the window."""
         text, window = _text_of(request), (self._info.context or 512) - 1
         if request.task == "translate":
             most = min(window, _TRANSLATED_AT_ONCE)
@@ -137,10 +131,11 @@ class Seq2SeqModel:
         if not text.strip():
             return []
         if (count := len(self._encode(request, text))) > window:
-            raise ContextExceeded(
+            error = ContextExceeded(
                 f"The input has {count:,} tokens; {self._info.name} reads at most {window:,}.",
                 fix="Shorten the input, or use a model with a longer context.",
             )
+            return _Refused(error, count)
         return [Chunk("", text)]
 
     def _encode(self, request: Request, text: str) -> list[int]:
@@ -242,11 +237,21 @@ class _Passes:
         self._head.release()
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A text that is longer than the window."""
+
+    error: ContextExceeded
+    tokens: int
+
+
 class _Answer:
     """The chunks of one request on their way."""
 
-    def __init__(self, index: int, chunks: Sequence[Chunk], refusal: str = "") -> None:
-        self.index, self.chunks, self.refusal = index, chunks, refusal
+    def __init__(self, index: int, found: Sequence[Chunk] | _Refused) -> None:
+        self.index = index
+        self.refused = found if isinstance(found, _Refused) else None
+        self.chunks: Sequence[Chunk] = () if isinstance(found, _Refused) else found
         self.prompt_tokens = 0
         self._output_tokens = 0
         self._texts: dict[int, str] = {}

@@ -132,7 +132,7 @@ class SequenceModel:
                 error = self._too_long(longest, loaded)
                 if len(requests) == 1:
                     raise error
-                yield Delta(request=index, finish_reason="error", error=error.message, prompt_tokens=longest)
+                yield Delta("", index, "error", error.message, prompt_tokens=longest, code=error.code)
                 continue
             lines += [(index, row) for row in rows]
         yield from self._write(loaded, lines, config, cancel)

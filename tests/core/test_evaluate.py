@@ -235,7 +235,7 @@ def test_one_of_a_batch_that_is_longer_than_the_window_is_read_in_parts(store: S
     def narrow(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         tokens = len(request.example["text"]) // 4
         if tokens > 2048:
-            yield Delta(finish_reason="error", error="The input is longer than the window.", prompt_tokens=tokens)
+            yield Delta(finish_reason="error", error="The input is too long.", code="context_exceeded")
         else:
             yield Delta(request.example["text"][:20], finish_reason="stop")
 

@@ -17,6 +17,7 @@ import pytest
 
 import palaver_llamacpp
 from palaver import (
+    Asked,
     ContextExceeded,
     Delta,
     GenerationConfig,
@@ -26,6 +27,7 @@ from palaver import (
     ModelInfo,
     NeedsDownload,
     Request,
+    answer_batch,
 )
 from palaver.isolated import IsolatedModel
 from palaver.machine import threads
@@ -141,6 +143,18 @@ def test_a_request_too_long_for_a_slot_is_answered_alone_and_the_others_together
     deltas = ask(model, "Say hello.", "one two three " * 500, "What is bread?")  # 7,000 bytes: no second window fits
     assert {one.request for one in deltas if one.finish_reason} == {0, 1, 2}
     assert [one.request for one in deltas if one.finish_reason][-1] == 1
+
+
+def test_in_a_batch_a_prompt_that_is_too_long_ends_its_own_request_only(model: IsolatedModel) -> None:
+    deltas = ask(model, "Say hello.", "one two three " * 4000, "What is bread?")
+    ends = {one.request: one for one in deltas if one.finish_reason}
+    assert (ends[1].finish_reason, ends[1].code) == ("error", "context_exceeded")
+    assert "reads at most 8,192" in ends[1].error
+    assert ends[0].output_tokens and ends[2].output_tokens
+    texts = ("one two three " * 4000, "Say hello.")
+    asked = [Asked(str(n), Request((Message("user", text),), "generate")) for n, text in enumerate(texts)]
+    codes = {one.key: one.code for one in answer_batch(model, asked, SHORT, threading.Event())}
+    assert codes == {"0": "context_exceeded", "1": ""}
 
 
 def test_one_cancel_ends_all_open_requests(model: IsolatedModel) -> None:

@@ -154,6 +154,10 @@ def test_in_a_batch_one_refusal_does_not_take_the_others_down(server: Server) ->
     deltas = list(asked.stream([ASKED, ASKED], GenerationConfig(), threading.Event()))
     assert [(delta.finish_reason, delta.error) for delta in deltas] == [("error", "The server answered 500.")] * 2
     asked.close()
+    asked = client(server, "too-long")
+    codes = {delta.code for delta in asked.stream([ASKED, ASKED], GenerationConfig(), threading.Event())}
+    assert codes == {"context_exceeded"}
+    asked.close()
 
 
 def test_the_key_goes_into_the_header_and_never_into_a_message(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 
 from tests.plugins import torch_models as tiny  # noqa: E402
 
-from palaver import ContextExceeded, GenerationConfig, Model  # noqa: E402
+from palaver import Asked, ContextExceeded, GenerationConfig, Model, Prediction, answer_batch  # noqa: E402
 from palaver.pieces import Pieces  # noqa: E402
 from palaver_torch.sampling import choose  # noqa: E402
 from palaver_torch.text import text_of  # noqa: E402
@@ -46,6 +46,12 @@ def generated(folder: Path, prompt: str, **how: object) -> str:
     ids = tokenizer(prompt, return_tensors="pt").input_ids
     out = network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=30, **how)
     return str(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
+
+
+def answered(model: Model, *texts: str) -> list[Prediction]:
+    """What an evaluation gets for a batch, in order."""
+    asked = [Asked(str(at), tiny.told(text)) for at, text in enumerate(texts)]
+    return sorted(answer_batch(model, asked, GREEDY, threading.Event()), key=lambda one: one.key)
 
 
 def test_greedy_is_what_generate_writes(model: Model, folder: Path) -> None:
@@ -180,6 +186,11 @@ def test_a_prompt_beyond_the_window_is_refused_and_in_a_batch_harms_nobody(model
     both = list(tiny.deltas(model, [tiny.told("mat, dog; " * 200), tiny.told("the")], GREEDY))
     ends = {one.request: one.finish_reason for one in both if one.finish_reason}
     assert ends == {0: "error", 1: "length"}
+    found = answered(model, "mat, dog; " * 200, "the")
+    assert [(one.code, one.generation.finish_reason) for one in found] == [
+        ("context_exceeded", "error"),
+        ("", "length"),
+    ]
 
 
 def test_logits_that_are_no_numbers_end_the_answer_with_a_reason(tmp_path: Path) -> None:
@@ -189,9 +200,12 @@ def test_logits_that_are_no_numbers_end_the_answer_with_a_reason(tmp_path: Path)
     tensors = load_file(folder / "model.safetensors")
     tensors["model.norm.weight"][0] = float("nan")
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    last = tiny.deltas(tiny.load(folder), [tiny.told("the")], GREEDY)[-1]
+    model = tiny.load(folder)
+    last = tiny.deltas(model, [tiny.told("the")], GREEDY)[-1]
     assert last.finish_reason == "error"
     assert "no number" in last.error
+    near = answered(model, "mat " * 230, "the")[0]  # a window that is nearly full is no reason to blame the prompt
+    assert (near.generation.prompt_tokens, near.code) == (231, "model_failed")
 
 
 def test_sampling_keeps_to_the_nucleus() -> None:

@@ -132,6 +132,7 @@ def test_a_text_to_summarize_that_is_longer_than_the_window_is_refused_for_the_c
     found = {one.request: one for one in tiny.deltas(model, [long, short], CONFIG) if one.finish_reason}
     assert found[0].error.startswith("The input has ")
     assert (found[0].prompt_tokens or 0) > 64
+    assert found[0].code == "context_exceeded"
     assert tiny.texts(model, [long, short], CONFIG)[1] == tiny.texts(model, [short], CONFIG)[0] != ""
 
 
