@@ -35,7 +35,8 @@ def _perplexity(folder: str, file: str, is_json: bool) -> None:
     rows = [(folder, found), *([("5-grams", beside)] if beside else [])]
     if is_json:
         keys = ("perplexity", "bits_per_character", "tokens")
-        click.echo(json.dumps({name: {key: getattr(one, key) for key in keys} for name, one in rows}))
+        models = {name: {key: getattr(one, key) for key in keys} for name, one in rows}
+        click.echo(json.dumps({"schema": "palaver.perplexity/1", "models": models}))
         return
     for name, one in rows:
         click.echo(

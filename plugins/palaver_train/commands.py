@@ -179,7 +179,8 @@ def _perform(folder: Path, work: Callable[..., Ended], *, is_json: bool, is_quie
     with _stoppable(control):
         ended = work(on_event=show, control=control)
     if is_first:
-        click.echo(to_json(ended) if is_json else safe_text(str(folder)))
+        told = {"schema": "palaver.trained/1", **json.loads(to_json(ended))}
+        click.echo(json.dumps(told, ensure_ascii=False) if is_json else safe_text(str(folder)))
 
 
 @contextmanager

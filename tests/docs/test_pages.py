@@ -35,6 +35,17 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_every_schema_that_is_written_is_told_and_every_one_that_is_told_is_written() -> None:
+    schema = re.compile(r"palaver\.[a-z-]+/\d+")
+    code = [path.read_text("utf-8") for room in ("core", "plugins", "tui") for path in (ROOT / room).rglob("*.py")]
+    written = {name for text in code for name in schema.findall(text)}
+    [table] = re.findall(
+        r"^\| schema \|.*?\n\n", (ROOT / "docs" / "cli.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert "palaver.run/1" in written
+    assert written == set(schema.findall(table))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named(PAGES))
 def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     for link in links(page):

@@ -53,8 +53,8 @@ def test_the_perplexity_of_the_validation_text_is_the_one_that_training_told(tmp
     # One character is one token here, but the first, which nothing foresees.
     assert found.bits_per_character == pytest.approx(loss / math.log(2) * found.tokens / found.characters, rel=1e-4)
     said = json.loads(run("train", "perplexity", str(tmp_path / "run"), str(valid), "--json").stdout)
-    assert said[str(tmp_path / "run")]["perplexity"] == pytest.approx(found.perplexity)
-    assert 1 < said["5-grams"]["perplexity"] < found.perplexity  # four steps are few
+    assert said["models"][str(tmp_path / "run")]["perplexity"] == pytest.approx(found.perplexity)
+    assert 1 < said["models"]["5-grams"]["perplexity"] < found.perplexity  # four steps are few
 
 
 def test_the_nearest_text_is_the_text_itself(encoder: Path) -> None:

@@ -65,7 +65,8 @@ def list_turns(program: Program, words: tuple[str, ...], limit: int, as_json: bo
     """List turns, newest first.
 
     FILTER is words to find and any of task:translate model:opus* is:failed has:ref rating>3 chrf<50 since:7d run:3.
-    Words are whole: kat* finds beginnings. A leading minus negates: 'cat -draft'.
+    Also since:today and until:24h. Words are whole: kat* finds beginnings, *atz* what is inside words of the newest
+    turns. A leading minus negates: 'cat -draft'.
     """
     from palaver.store import parse_filter
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from palaver.store import Store
 
 trials_option = click.option(
-    "--trials", type=click.IntRange(100, 1_000_000), default=10_000, show_default=True, help="Of the randomization."
+    "--trials",
+    type=click.IntRange(100, 1_000_000),
+    default=10_000,
+    show_default=True,
+    help="Random exchanges of answers behind each p-value.",
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=12345, show_default=True, help="The same seed gives the same numbers."
