@@ -291,7 +291,8 @@ class Writer:
         """Put rows of like length side by side, where it saves more than it costs: see `slots.NEIGHBOURS`."""
         self._steps += 1
         lengths = [row.length for row in self._rows]
-        if self._device.type != "cpu" or self._steps % SORTED_EVERY or len(lengths) <= NEIGHBOURS:
+        may = self._device.type == "cpu" and self._slots.wants_order
+        if not may or self._steps % SORTED_EVERY or len(lengths) <= NEIGHBOURS:
             return
         order = sorted(range(len(lengths)), key=lambda at: -lengths[at])
         if _looked_at(lengths) < 1.1 * _looked_at([lengths[at] for at in order]):

@@ -26,6 +26,7 @@ from palaver_torch.device import Place, cache_budget
 from palaver_torch.lean import LeanForward
 from palaver_torch.llama import Dense, Llama
 from palaver_torch.sampling import choose, log_probability, uniforms
+from palaver_torch.processor import processor_of
 from palaver_torch.slots import Segment, SlotCache
 
 BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
@@ -382,7 +383,8 @@ def writer_of(model: Llama, place: Place, ends: frozenset[int]) -> CardWriter | 
     """What writes texts with this model there."""
     if place.device.type == "cuda":
         return CardWriter(model, ends=ends, device=place.device)
-    return Writer(LeanForward(model), SlotCache(place.dtype), ends=ends, device=place.device)
+    slots = SlotCache(place.dtype, processor_of(model.shape, place.device))
+    return Writer(LeanForward(model), slots, ends=ends, device=place.device)
 
 
 def _size(model: Llama) -> int:

@@ -1,8 +1,9 @@
 """The forward pass of Llama and its like (SmolLM, Qwen 2, Mistral), with as few operations as PyTorch allows.
 
-Against transformers' own: one product for queries, keys and values, one for gate and up, rotation as one complex
-multiplication, a norm in two operations, no padding and no masks beside those of whoever attends. What attends is
-handed in: nothing here knows caches, texts or requests.
+Against transformers' own: one product for queries, keys and values, one for gate and up, no padding and no masks beside
+those of whoever attends. What stands between the products is done by `processor` where it can, else by PyTorch:
+rotation as one complex multiplication, a norm in two operations. What attends is handed in: nothing here knows caches,
+texts or requests.
 
 Letters: N positions of one or many texts, D width of the model, H query heads, G key heads, W width of a head.
 """
@@ -17,6 +18,7 @@ import torch
 from torch.nn.functional import layer_norm, linear, rms_norm, silu
 
 from palaver_torch.blocks import BLOCK, Nibbles
+from palaver_torch.processor import processor_of
 
 _FEW = 16
 """Rows up to which fewer operations count more than fewer numbers."""
@@ -109,8 +111,67 @@ class Layer:
     down: Product
 
 
-Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Layer, queries (N, H, W) and keys (N, G, W) in float32, values (N, G, W) as the product gives them, to (N, H*W)."""
+class Turns:
+    """The rotation of each row of a pass."""
+
+    def __init__(self, shape: Shape, table: torch.Tensor, positions: torch.Tensor) -> None:
+        self._shape = shape
+        self.table, self.positions = table, positions
+        """Rotations of all positions (C, W/2), complex, and the position of each row (N)."""
+        self._rows: torch.Tensor | None = None
+
+    def split(self, mixed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Turned queries (N, H, W) and keys (N, G, W) in float32, and values (N, G, W) as the product gives them."""
+        shape, count = self._shape, mixed.shape[0]
+        both = shape.heads + shape.groups
+        if self._rows is None:
+            self._rows = self.table[self.positions][:, None]  # (N, 1, W/2)
+        pairs = mixed[:, : both * shape.head].float().view(count, both, shape.head // 2, 2)
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * self._rows).view(count, both, shape.head)
+        values = mixed[:, both * shape.head :].view(count, shape.groups, shape.head)
+        return turned[:, : shape.heads], turned[:, shape.heads :], values
+
+
+Attend = Callable[[int, torch.Tensor, Turns], torch.Tensor]
+"""Layer and what its product gives (N, (H + 2G)*W), in `Shape.dtype`, to (N, H*W)."""
+
+
+class Between(Protocol):
+    """What a layer does between its products."""
+
+    def norm(self, x: torch.Tensor, more: torch.Tensor | None, scale: torch.Tensor) -> torch.Tensor:
+        """x (N, D), float32, grows by `more` (N, D); its norm times the scale, which stands there twice (2D).
+
+        Zhang & Sennrich 2019: x over the root of its mean square.
+        """
+        ...
+
+    def gate(self, both: torch.Tensor) -> torch.Tensor:
+        """silu(gate) times up (N, F), of gate and up side by side (N, 2F)."""
+        ...
+
+
+class Plain:
+    """The same by PyTorch's own operations."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+
+    def norm(self, x: torch.Tensor, more: torch.Tensor | None, scale: torch.Tensor) -> torch.Tensor:
+        """Beside its own negative x has the mean 0 and the same mean square: the norm that subtracts the mean, which
+        PyTorch has in one operation, then does what the one without takes six for. For many rows it takes longer.
+        """
+        if more is not None:
+            x += more
+        width, shape = x.shape[1], self._shape
+        if x.shape[0] > _FEW:
+            return rms_norm(x, (width,), scale[:width], shape.epsilon).to(shape.dtype)
+        both = torch.cat((x, -x), dim=1)
+        return layer_norm(both, scale.shape, scale, None, shape.epsilon)[:, :width].to(shape.dtype)
+
+    def gate(self, both: torch.Tensor) -> torch.Tensor:
+        gate, up = both.chunk(2, dim=1)
+        return silu(gate) * up
 
 
 class Llama:
@@ -130,6 +191,7 @@ class Llama:
         self._frequencies = frequencies.double()
         self.turns = torch.empty(0, frequencies.shape[0], dtype=torch.complex64, device=frequencies.device)
         """Rotation of each position (C, W/2)."""
+        self.between: Between = processor_of(shape, frequencies.device) or Plain(shape)
 
     def with_layers(self, layers: Sequence[Layer], head: Product | None = None) -> Llama:
         """The same model with its matrices in another form."""
@@ -165,36 +227,16 @@ class Llama:
 
     def read(self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
         """What the last layer makes of the tokens (N) at their positions (N): (N, D)."""
-        shape = self.shape
-        count, rotated = tokens.shape[0], (shape.heads + shape.groups) * shape.head
-        turns = self.turns[positions][:, None]  # (N, 1, W/2)
-        pairs = (count, shape.heads + shape.groups, shape.head // 2, 2)
-        x = self.embed(tokens)
+        between, turns = self.between, Turns(self.shape, self.turns, positions)
+        x, more = self.embed(tokens), None
         for at, layer in enumerate(self.layers):
-            mixed = layer.mix(self._norm(x, layer.before))
-            turned = torch.view_as_complex(mixed[:, :rotated].float().view(pairs)) * turns
-            both = torch.view_as_real(turned).view(count, -1, shape.head)
-            values = mixed[:, rotated:].view(count, shape.groups, shape.head)
-            found = attend(at, both[:, : shape.heads], both[:, shape.heads :], values)
-            x = x + layer.out(found.to(shape.dtype))
-            gate, up = layer.gate(self._norm(x, layer.after)).chunk(2, dim=1)
-            x = x + layer.down(silu(gate) * up)
-        return self._norm(x, self.norm)
+            found = attend(at, layer.mix(between.norm(x, more, layer.before)), turns)
+            more = layer.down(between.gate(layer.gate(between.norm(x, layer.out(found), layer.after))))
+        return between.norm(x, more, self.norm)
 
     def logits(self, found: torch.Tensor) -> torch.Tensor:
         """Logits (N, V) of what `read` gave (N, D)."""
         return self.head(found)
-
-    def _norm(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        """Zhang & Sennrich 2019: x over the root of its mean square, times the scale.
-
-        Beside its own negative x has the mean 0 and the same mean square: the norm that subtracts the mean, which
-        PyTorch has in one operation, then does what the one without takes six for. For many rows it takes longer.
-        """
-        width, dtype = x.shape[1], self.shape.dtype
-        if x.shape[0] > _FEW:
-            return rms_norm(x, (width,), scale[:width], self.shape.epsilon).to(dtype)
-        return layer_norm(torch.cat((x, -x), dim=1), scale.shape, scale, None, self.shape.epsilon)[:, :width].to(dtype)
 
 
 def pairs_together(shape: Shape) -> torch.Tensor:

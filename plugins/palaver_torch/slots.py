@@ -17,6 +17,9 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import Cache
 
+from palaver_torch.llama import Turns
+from palaver_torch.processor import Processor
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -28,7 +31,9 @@ class Segment:
 
 
 NEIGHBOURS = 16
-"""Rows that attend together, over as many columns as the longest of them has: attention costs what it looks at."""
+"""Rows that PyTorch's attention takes together, over as many columns as the longest of them has."""
+_SHORT = 32
+"""Positions of a piece of a prompt up to which they attend one by one as fast as together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,11 @@ class _Decode:
     """0..R-1 (R)."""
     positions: torch.Tensor
     """Where each row's token goes (R)."""
+    ends: torch.Tensor
+    """How far each looks (R)."""
+    longest: int
     parts: tuple[_Neighbours, ...]
+    """Only where PyTorch attends."""
 
 
 def cache_keyword(forward: Callable[..., object]) -> str:
@@ -58,10 +67,13 @@ def cache_keyword(forward: Callable[..., object]) -> str:
 class SlotCache(Cache):
     """The cache, and the attention function that reads it."""
 
-    def __init__(self, dtype: torch.dtype | None = None) -> None:
-        """`dtype` is that of the keys which `read` keeps; transformers' models bring their own."""
+    def __init__(self, dtype: torch.dtype | None = None, processor: Processor | None = None) -> None:
+        """`dtype` is that of the keys which `read` keeps; transformers' models bring their own.
+
+        With a processor `read` attends by its kernels.
+        """
         super().__init__(layers=[])
-        self._dtype = dtype
+        self._dtype, self._processor = dtype, processor
         self.slots = 0
         self.columns = 0
         self._keys: list[torch.Tensor] = []  # (S, K, C, D) a layer
@@ -69,6 +81,13 @@ class SlotCache(Cache):
         self._segments: tuple[Segment, ...] = ()
         self._masks: tuple[torch.Tensor | None, ...] = ()
         self._decode: _Decode | None = None
+        self._owners = torch.empty(0, dtype=torch.long)
+        """The slot of each position of the pass (N), for the kernels."""
+
+    @property
+    def wants_order(self) -> bool:
+        """Whether attention is faster when rows of like length stand side by side."""
+        return self._processor is None
 
     @torch.inference_mode()
     def reserve(self, slots: int, columns: int) -> None:
@@ -90,22 +109,30 @@ class SlotCache(Cache):
     def begin_prefill(self, segments: Sequence[Segment]) -> None:
         """The next forward pass reads these pieces of prompts, one after the other in one row."""
         self._segments, self._decode = tuple(segments), None
+        if self._processor is not None:
+            owners = [(piece.slot, piece.length) for piece in segments]
+            slots, lengths = (torch.tensor(one) for one in zip(*owners, strict=True))
+            self._owners = slots.repeat_interleave(lengths)
         self._masks = tuple(self._mask_of(piece) if piece.start else None for piece in segments)
 
     def begin_decode(self, positions: torch.Tensor, lengths: Sequence[int]) -> None:
         """The next pass reads one token a row, for the slots 0..R-1, at `positions` (R); `lengths` count it too."""
         rows = torch.arange(positions.shape[0], device=positions.device)
+        ends, longest = positions + 1, max(lengths)
+        if self._processor is not None:
+            self._decode = _Decode(rows, positions, ends, longest, ())
+            return
         parts = []
         # Many small launches cost a graphics card more than the columns that they save.
         size = NEIGHBOURS if positions.device.type == "cpu" else len(lengths)
         for begin in range(0, len(lengths), size):
             part = slice(begin, begin + size)
-            longest, mask = max(lengths[part]), None
-            if min(lengths[part]) != longest:
-                columns = torch.arange(longest, device=positions.device)
+            most, mask = max(lengths[part]), None
+            if min(lengths[part]) != most:
+                columns = torch.arange(most, device=positions.device)
                 mask = self._additive(columns > positions[part, None])[:, None, None]
-            parts.append(_Neighbours(part, longest, mask))
-        self._decode = _Decode(rows, positions, tuple(parts))
+            parts.append(_Neighbours(part, most, mask))
+        self._decode = _Decode(rows, positions, ends, longest, tuple(parts))
 
     def _mask_of(self, piece: Segment) -> torch.Tensor:
         """What a piece that begins behind other positions may see (T, C)."""
@@ -149,13 +176,31 @@ class SlotCache(Cache):
             self._keys[layer][slot, :, : keys.shape[1]] = keys
             self._values[layer][slot, :, : values.shape[1]] = values
 
-    def read(self, layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """See `llama.Attend`: queries (N, H, D), keys and values (N, K, D) to (N, H*D)."""
-        queries, keys, values = (one.to(self._dtype) for one in (queries, keys, values))
+    def read(self, layer: int, mixed: torch.Tensor, turns: Turns) -> torch.Tensor:
+        """See `llama.Attend`."""
+        if self._processor is not None:
+            return self._read_by(self._processor, layer, mixed, turns)
+        queries, keys, values = (one.to(self._dtype) for one in turns.split(mixed))
         if self._decode is not None:
             self.update(keys[:, :, None], values[:, :, None], layer)
             return self._attend(layer, queries[:, :, None], None, None).flatten(1)
         self.update(keys.transpose(0, 1)[None], values.transpose(0, 1)[None], layer)
+        return self._attend(layer, queries.transpose(0, 1)[None], None, None)[0].flatten(1)
+
+    def _read_by(self, processor: Processor, layer: int, mixed: torch.Tensor, turns: Turns) -> torch.Tensor:
+        shape = processor.shape
+        if layer == len(self._keys):
+            for store in (self._keys, self._values):
+                store.append(mixed.new_zeros(self.slots, shape.groups, self.columns, shape.head))
+        keys, values, now = self._keys[layer], self._values[layer], self._decode
+        owners = self._owners if now is None else now.rows
+        queries = processor.turn(mixed, turns.table, turns.positions, owners, keys, values)
+        if now is not None:
+            return processor.attend(queries, keys, values, owners, now.ends, now.longest).flatten(1)
+        if all(piece.length <= _SHORT for piece in self._segments):
+            longest = max(piece.start + piece.length for piece in self._segments)
+            ends = turns.positions + 1
+            return processor.attend(queries, keys, values, owners, ends, longest).flatten(1)
         return self._attend(layer, queries.transpose(0, 1)[None], None, None)[0].flatten(1)
 
     # What transformers calls

@@ -20,7 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from palaver import FinishReason, GenerationConfig
 from palaver_torch.copying import Copier
 from palaver_torch.decode import Job, Limits, Written
-from palaver_torch.llama import Llama, Shape
+from palaver_torch.llama import Llama, Shape, Turns
 from palaver_torch.sampling import choose, log_probability, uniforms
 
 GUESSED = 3
@@ -59,8 +59,9 @@ class StreamCache:
         mask = torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
         self._mask = mask.repeat_interleave(shape.heads // shape.groups, dim=0)
 
-    def attend(self, layer: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    def attend(self, layer: int, mixed: torch.Tensor, turns: Turns) -> torch.Tensor:
         """See `llama.Attend`."""
+        queries, keys, values = turns.split(mixed)
         kept_keys, kept_values = self._views[layer]
         kept_keys[0, :, self._new] = keys.transpose(0, 1)
         kept_values[0, :, self._new] = values.transpose(0, 1)
@@ -69,6 +70,7 @@ class StreamCache:
         # The tokens and the heads that share keys stand where the time would be: nothing is repeated in memory.
         rows = queries.view(count, groups, -1, width).transpose(0, 1).reshape(1, groups, -1, width)
         found = scaled_dot_product_attention(rows, kept_keys, kept_values, attn_mask=self._mask)
+        found = found.to(mixed.dtype)
         if count == 1:
             return found.view(1, heads * width)
         return found.view(groups, count, -1, width).transpose(0, 1).reshape(count, heads * width)

@@ -1,0 +1,117 @@
+"""What a Llama does between its products, each in one pass through the memory, on a processor.
+
+PyTorch's attention of one query reads keys and values at a third of the speed of the memory, and a rotation, a norm or
+a gate takes several operations that each write what the next one reads. Here attention reads values ahead while it
+reads keys. The results of a row do not depend on the other rows, to the last bit.
+
+Letters: N rows (positions of one or many texts), D width of the model, F of its inner layer, H query heads, G key
+heads, W width of a head, S slots, C columns of a slot.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from palaver_torch.compiled import Compiled
+    from palaver_torch.llama import Shape
+
+class Processor:
+    """The kernels for one shape of model; keys, values and what products give are in `shape.dtype`."""
+
+    def __init__(self, shape: Shape) -> None:
+        from llvmlite import ir
+
+        from palaver_torch import loops
+        from palaver_torch.compiled import Compiled, bits
+
+        self.shape, self._size = shape, shape.dtype.itemsize
+        module = ir.Module()
+        loops.add_norm(module, "norm", self._size, grows=False)
+        loops.add_norm(module, "add_norm", self._size, grows=True)
+        loops.gate(module, self._size)
+        loops.turn(module, shape, self._size)
+        loops.attend(module, shape, self._size)
+        self._at_once = loops.heads_at_once(shape)
+        self._run: Compiled = Compiled(module)
+        self._bits, self._epsilon = bits, bits(shape.epsilon)
+
+    def norm(self, x: torch.Tensor, more: torch.Tensor | None, scale: torch.Tensor) -> torch.Tensor:
+        """See `llama.Between`."""
+        rows, width = x.shape
+        out = torch.empty(rows, width, dtype=self.shape.dtype)
+        at = [_address(one) for one in (x, x if more is None else more.contiguous(), scale, out)]
+        name = "norm" if more is None else "add_norm"
+        self._run(name, [*at, rows, width, self._epsilon], self._run.threads(x.numel() * 8))
+        return out
+
+    def gate(self, both: torch.Tensor) -> torch.Tensor:
+        """See `llama.Between`."""
+        both, rows, width = both.contiguous(), both.shape[0], both.shape[1] // 2
+        out = torch.empty(rows, width, dtype=both.dtype)
+        self._run("gate", [_address(both), _address(out), rows, width], self._run.threads(both.numel() * 4))
+        return out
+
+    def turn(
+        self,
+        mixed: torch.Tensor,
+        turns: torch.Tensor,
+        positions: torch.Tensor,
+        slots: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+    ) -> torch.Tensor:
+        """Turned queries (N, H, W) of what the product gave (N, (H + 2G)*W); keys and values go where they are kept.
+
+        Row n belongs to `positions` (N) of `slots` (N): keys and values (S, G, C, W), rotations (C, W/2), complex.
+        """
+        shape, mixed, rows = self.shape, mixed.contiguous(), mixed.shape[0]
+        out = torch.empty(rows, shape.heads, shape.head, dtype=mixed.dtype)
+        at = [_address(one) for one in (mixed, turns, positions, slots, keys, values, out)]
+        self._run("turn", [*at, rows, keys.shape[2]], self._run.threads(mixed.numel() * 4))
+        return out
+
+    def attend(
+        self,
+        queries: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        slots: torch.Tensor,
+        ends: torch.Tensor,
+        longest: int,
+        scale: float | None = None,
+        window: int | None = None,
+    ) -> torch.Tensor:
+        """Of queries (N, H, W), each over the columns of its slot before its end (N), the last `window` of them.
+
+        (N, H, W). `longest` is the largest end.
+        """
+        rows, columns = queries.shape[0], (longest + 15) // 16 * 16
+        work = 2 * rows * keys.shape[1] * longest * keys.shape[3] * self._size
+        threads = self._run.threads(work)
+        scores = torch.empty(threads, self._at_once, columns)
+        out = torch.empty_like(queries)
+        at = [_address(one) for one in (queries, keys, values, slots, ends, scores, out)]
+        scale = self.shape.head**-0.5 if scale is None else scale
+        self._run("attend", [*at, rows, keys.shape[2], columns, window or longest, self._bits(scale)], threads)
+        return out
+
+
+@functools.lru_cache(maxsize=8)
+def processor_of(shape: Shape, device: torch.device) -> Processor | None:
+    """The kernels, where they can be had and fit the shape."""
+    whole = shape.head % 16 == 0 and shape.width % 16 == 0
+    if device.type != "cpu" or shape.dtype not in (torch.bfloat16, torch.float32) or not whole:
+        return None
+    try:
+        return Processor(shape)
+    except ImportError:
+        return None
+
+
+def _address(tensor: torch.Tensor) -> int:
+    assert tensor.is_contiguous(), "kernels count on rows that lie side by side"
+    return tensor.data_ptr()
