@@ -18,7 +18,7 @@ import llvmlite.binding as llvm
 import torch
 from llvmlite import ir
 
-_WORTH_WAKING = 2**18
+_WORTH_WAKING = 2**20
 """Bytes that a call touches from which on more threads are faster."""
 
 
@@ -91,7 +91,9 @@ def _add_threads(module: ir.Module, names: Sequence[str]) -> None:
     body = ir.FunctionType(ir.VoidType(), [byte])
     kind = ir.FunctionType(ir.VoidType(), [body.as_pointer(), byte, int_, int_])
     begin = ir.Function(module, kind, "GOMP_parallel")
-    number, count = (ir.Function(module, ir.FunctionType(int_, []), f"omp_get_{one}") for one in ("thread_num", "num_threads"))
+    number, count = (
+        ir.Function(module, ir.FunctionType(int_, []), f"omp_get_{one}") for one in ("thread_num", "num_threads")
+    )
     for name in names:
         part = ir.Function(module, body, f"{name}.part")
         b = ir.IRBuilder(part.append_basic_block())

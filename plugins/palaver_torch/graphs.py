@@ -25,8 +25,8 @@ from palaver_torch.decode import Arrival, Job, Limits, Writer, Written, passes, 
 from palaver_torch.device import Place, cache_budget
 from palaver_torch.lean import LeanForward
 from palaver_torch.llama import Dense, Llama
-from palaver_torch.sampling import choose, log_probability, uniforms
 from palaver_torch.processor import processor_of
+from palaver_torch.sampling import choose, log_probability, uniforms
 from palaver_torch.slots import Segment, SlotCache
 
 BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)

@@ -151,7 +151,7 @@ class Between(Protocol):
         ...
 
 
-class Plain:
+class PlainBetween:
     """The same by PyTorch's own operations."""
 
     def __init__(self, shape: Shape) -> None:
@@ -191,7 +191,7 @@ class Llama:
         self._frequencies = frequencies.double()
         self.turns = torch.empty(0, frequencies.shape[0], dtype=torch.complex64, device=frequencies.device)
         """Rotation of each position (C, W/2)."""
-        self.between: Between = processor_of(shape, frequencies.device) or Plain(shape)
+        self.between: Between = processor_of(shape, frequencies.device) or PlainBetween(shape)
 
     def with_layers(self, layers: Sequence[Layer], head: Product | None = None) -> Llama:
         """The same model with its matrices in another form."""

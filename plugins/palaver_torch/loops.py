@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
-from palaver_torch.llama import Shape
 from palaver_torch.vectors import LANES, Kernel, Value, floats, long
+
+if TYPE_CHECKING:
+    from palaver_torch.llama import Shape
 
 _REGISTERS = 12
 """Vectors of queries that are held while keys pass by."""
@@ -49,7 +52,10 @@ def gate(module: ir.Module, size: int) -> None:
     k = Kernel(module, "gate", ("both", "out", "rows", "width"))
     b, width = k.b, k.arguments["width"]
     with k.rows(k.arguments["rows"]) as row:
-        left, out = k.address("both", (row, b.mul(width, long(2))), size=size), k.address("out", (row, width), size=size)
+        left, out = (
+            k.address("both", (row, b.mul(width, long(2))), size=size),
+            k.address("out", (row, width), size=size),
+        )
         right = k.after(left, width, size)
         with k.through(width) as at:
             value = k.vector(k.after(left, at, size), size)
@@ -70,7 +76,11 @@ def turn(module: ir.Module, shape: Shape, size: int) -> None:
         position, slot = (k.whole(k.address(one, (row, 1), size=8)) for one in ("positions", "slots"))
         kept = {
             (one, group): k.address(
-                one, (slot, b.mul(given["columns"], long(groups * width))), (long(group), b.mul(given["columns"], long(width))), (position, width), size=size
+                one,
+                (slot, b.mul(given["columns"], long(groups * width))),
+                (long(group), b.mul(given["columns"], long(width))),
+                (position, width),
+                size=size,
             )
             for one in ("keys", "values")
             for group in range(groups)
@@ -114,7 +124,20 @@ class _Past:
 
 def attend(module: ir.Module, shape: Shape, size: int) -> None:
     """softmax(queries keys) values over the last `window` columns of a slot before its row's end."""
-    names = ("queries", "keys", "values", "slots", "ends", "scores", "out", "rows", "columns", "room", "window", "scale")
+    names = (
+        "queries",
+        "keys",
+        "values",
+        "slots",
+        "ends",
+        "scores",
+        "out",
+        "rows",
+        "columns",
+        "room",
+        "window",
+        "scale",
+    )
     k = Kernel(module, "attend", names)
     b, given, width = k.b, k.arguments, shape.head
     at_once, together = heads_at_once(shape), shape.heads // shape.groups
@@ -134,7 +157,15 @@ def attend(module: ir.Module, shape: Shape, size: int) -> None:
             target = k.address("out", (row, shape.heads * width), (group, together * width), size=size)
             for begins in range(0, together, at_once):
                 heads = range(begins, min(together, begins + at_once))
-                _score(k, past, [k.after(first, head * width, size) for head in heads], width, size, scale, fetches=begins == 0)
+                _score(
+                    k,
+                    past,
+                    [k.after(first, head * width, size) for head in heads],
+                    width,
+                    size,
+                    scale,
+                    fetches=begins == 0,
+                )
                 sums = [_exponentiate(k, past, at) for at in range(len(heads))]
                 _mix(k, past, [k.after(target, head * width, size) for head in heads], sums, width, size)
     k.end()
@@ -179,9 +210,7 @@ def _exponentiate(k: Kernel, past: _Past, head: int) -> Value:
     return k.spread(b.fdiv(ir.FloatType()(1.0), k.total(b.load(total))))
 
 
-def _mix(
-    k: Kernel, past: _Past, targets: Sequence[Value], sums: Sequence[Value], width: int, size: int
-) -> None:
+def _mix(k: Kernel, past: _Past, targets: Sequence[Value], sums: Sequence[Value], width: int, size: int) -> None:
     """The sum of the values by their weights."""
     b, parts = k.b, range(0, width, LANES)
     mixed = [[k.variable(floats(0.0)) for _ in parts] for _ in targets]

@@ -11,6 +11,7 @@ heads, W width of a head, S slots, C columns of a slot.
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +19,7 @@ import torch
 if TYPE_CHECKING:
     from palaver_torch.compiled import Compiled
     from palaver_torch.llama import Shape
+
 
 class Processor:
     """The kernels for one shape of model; keys, values and what products give are in `shape.dtype`."""
@@ -51,6 +53,9 @@ class Processor:
     def gate(self, both: torch.Tensor) -> torch.Tensor:
         """See `llama.Between`."""
         both, rows, width = both.contiguous(), both.shape[0], both.shape[1] // 2
+        if width % 16:
+            left, right = both.chunk(2, dim=1)
+            return torch.nn.functional.silu(left) * right
         out = torch.empty(rows, width, dtype=both.dtype)
         self._run("gate", [_address(both), _address(out), rows, width], self._run.threads(both.numel() * 4))
         return out
@@ -95,20 +100,24 @@ class Processor:
         scores = torch.empty(threads, self._at_once, columns)
         out = torch.empty_like(queries)
         at = [_address(one) for one in (queries, keys, values, slots, ends, scores, out)]
-        scale = self.shape.head**-0.5 if scale is None else scale
-        self._run("attend", [*at, rows, keys.shape[2], columns, window or longest, self._bits(scale)], threads)
+        factor = self._bits(self.shape.head**-0.5 if scale is None else scale)
+        self._run("attend", [*at, rows, keys.shape[2], columns, window or longest, factor], threads)
         return out
 
 
-@functools.lru_cache(maxsize=8)
 def processor_of(shape: Shape, device: torch.device) -> Processor | None:
-    """The kernels, where they can be had and fit the shape."""
-    whole = shape.head % 16 == 0 and shape.width % 16 == 0
-    if device.type != "cpu" or shape.dtype not in (torch.bfloat16, torch.float32) or not whole:
+    """The kernels, where they can be had and fit the shape; $PALAVER_TORCH_KERNELS=0 leaves all to PyTorch."""
+    fits = shape.head % 16 == 0 and shape.width % 16 == 0 and shape.dtype in (torch.bfloat16, torch.float32)
+    if device.type != "cpu" or not fits or os.environ.get("PALAVER_TORCH_KERNELS") == "0":
         return None
+    return _made(shape)
+
+
+@functools.lru_cache(maxsize=8)
+def _made(shape: Shape) -> Processor | None:
     try:
         return Processor(shape)
-    except ImportError:
+    except ImportError:  # llvmlite has no wheel for every machine
         return None
 
 

@@ -58,7 +58,7 @@ def _for_one(info: ModelInfo, digest: str, file: File) -> CausalModel:
     writer = Streamer(packed, dense, ends=_ends(file))
     told = dataclasses.replace(info, digest=digest, device="cpu", dtype=_bits(file), context=_context(maker))
     size = _size(file)
-    keys = 4 * 2 * maker.shape.layers * maker.shape.groups * maker.shape.head
+    keys = maker.shape.dtype.itemsize * 2 * maker.shape.layers * maker.shape.groups * maker.shape.head
     return CausalModel(Causal(told, torch.device("cpu"), tokenizer(file), writer, size, keys))
 
 

@@ -85,6 +85,11 @@ class SlotCache(Cache):
         """The slot of each position of the pass (N), for the kernels."""
 
     @property
+    def _is_short(self) -> bool:
+        """Whether the kernels attend also in this pass over pieces of prompts."""
+        return self._processor is not None and all(piece.length <= _SHORT for piece in self._segments)
+
+    @property
     def wants_order(self) -> bool:
         """Whether attention is faster when rows of like length stand side by side."""
         return self._processor is None
@@ -97,10 +102,14 @@ class SlotCache(Cache):
             return
         for store in (self._keys, self._values):
             for index, old in enumerate(store):
-                new = old.new_zeros(slots, old.shape[1], columns, old.shape[3])
+                new = self._room(old, slots, old.shape[1], columns, old.shape[3])
                 new[: old.shape[0], :, : old.shape[2]] = old
                 store[index] = new
         self.slots, self.columns = slots, columns
+
+    def _room(self, like: torch.Tensor, *size: int) -> torch.Tensor:
+        """Zeros, not whatever was in the memory: 0 times a forgotten NaN would be NaN behind PyTorch's mask."""
+        return like.new_zeros(size) if self._processor is None else like.new_empty(size)
 
     def release(self) -> None:
         """Give the memory back."""
@@ -113,7 +122,7 @@ class SlotCache(Cache):
             owners = [(piece.slot, piece.length) for piece in segments]
             slots, lengths = (torch.tensor(one) for one in zip(*owners, strict=True))
             self._owners = slots.repeat_interleave(lengths)
-        self._masks = tuple(self._mask_of(piece) if piece.start else None for piece in segments)
+        self._masks = tuple(self._mask_of(piece) if piece.start and not self._is_short else None for piece in segments)
 
     def begin_decode(self, positions: torch.Tensor, lengths: Sequence[int]) -> None:
         """The next pass reads one token a row, for the slots 0..R-1, at `positions` (R); `lengths` count it too."""
@@ -191,13 +200,13 @@ class SlotCache(Cache):
         shape = processor.shape
         if layer == len(self._keys):
             for store in (self._keys, self._values):
-                store.append(mixed.new_zeros(self.slots, shape.groups, self.columns, shape.head))
+                store.append(self._room(mixed, self.slots, shape.groups, self.columns, shape.head))
         keys, values, now = self._keys[layer], self._values[layer], self._decode
         owners = self._owners if now is None else now.rows
         queries = processor.turn(mixed, turns.table, turns.positions, owners, keys, values)
         if now is not None:
             return processor.attend(queries, keys, values, owners, now.ends, now.longest).flatten(1)
-        if all(piece.length <= _SHORT for piece in self._segments):
+        if self._is_short:
             longest = max(piece.start + piece.length for piece in self._segments)
             ends = turns.positions + 1
             return processor.attend(queries, keys, values, owners, ends, longest).flatten(1)
@@ -215,8 +224,7 @@ class SlotCache(Cache):
         """Keep the new keys and values, (1, K, N, D) or (R, K, 1, D), in their slots."""
         if layer_idx == len(self._keys):
             for store, states in ((self._keys, key_states), (self._values, value_states)):
-                # Zeros, not whatever was in the memory: 0 times a forgotten NaN would be NaN behind the mask.
-                store.append(states.new_zeros(self.slots, states.shape[1], self.columns, states.shape[3]))
+                store.append(self._room(states, self.slots, states.shape[1], self.columns, states.shape[3]))
         keys, values = self._keys[layer_idx], self._values[layer_idx]
         if (now := self._decode) is not None:
             _, groups, columns, _ = keys.shape

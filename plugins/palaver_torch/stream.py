@@ -1,9 +1,9 @@
 """Write one text at a time from four-bit weights, several tokens a pass where the text copies what it has read.
 
 A guess of the next tokens is read in one pass with the last token, and kept as far as the model would have written the
-same. The text is the one of plain decoding, to the last bit: rows of the four-bit products and of the norms do not
-depend on each other, and attention looks at columns in whole blocks of 64 whether one token is read or four. What
-depends on the machine is tried once, and where it does not hold nothing is guessed.
+same. The text is the one of plain decoding, to the last bit: rows of the four-bit products, of the norms and of the
+kernels' attention do not depend on each other, and PyTorch's attention looks at columns in whole blocks of 64 whether
+one token is read or four. What depends on the machine is tried once, and where it does not hold nothing is guessed.
 
 Letters: M tokens of a pass, H query heads, G key heads, W width of a head, C columns of the cache.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -21,7 +22,9 @@ from palaver import FinishReason, GenerationConfig
 from palaver_torch.copying import Copier
 from palaver_torch.decode import Job, Limits, Written
 from palaver_torch.llama import Llama, Shape, Turns
+from palaver_torch.processor import Processor, processor_of
 from palaver_torch.sampling import choose, log_probability, uniforms
+from palaver_torch.slots import Segment, SlotCache
 
 GUESSED = 3
 """Tokens of a guess: the kernel reads its weights once for four rows."""
@@ -30,8 +33,35 @@ _WIDE = 24
 """Tokens of a prompt from which on plain numbers multiply faster than four bits."""
 
 
-class StreamCache:
+class Past(Protocol):
     """Keys and values of one text, and attention over them."""
+
+    def begin(self, start: int, count: int) -> None:
+        """The next pass reads `count` tokens from position `start` on."""
+        ...
+
+    def attend(self, layer: int, mixed: torch.Tensor, turns: Turns) -> torch.Tensor:
+        """See `llama.Attend`."""
+        ...
+
+
+class OneSlot:
+    """The same by the processor's kernels, whose rows never depend on each other."""
+
+    def __init__(self, shape: Shape, processor: Processor) -> None:
+        self._slots = SlotCache(shape.dtype, processor)
+
+    def begin(self, start: int, count: int) -> None:
+        if start + count > self._slots.columns:
+            self._slots.reserve(1, max(start + count + 256, self._slots.columns * 3 // 2))
+        self._slots.begin_prefill([Segment(0, start, count)])
+
+    def attend(self, layer: int, mixed: torch.Tensor, turns: Turns) -> torch.Tensor:
+        return self._slots.read(layer, mixed, turns)
+
+
+class Blocks:
+    """The same by PyTorch, in blocks of columns."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -43,7 +73,6 @@ class StreamCache:
         self._mask = torch.empty(0)
 
     def begin(self, start: int, count: int) -> None:
-        """The next pass reads `count` tokens from position `start` on."""
         end, shape = start + count, self._shape
         columns = -(-end // _BLOCK) * _BLOCK
         if columns > self._kept.shape[4]:
@@ -60,7 +89,6 @@ class StreamCache:
         self._mask = mask.repeat_interleave(shape.heads // shape.groups, dim=0)
 
     def attend(self, layer: int, mixed: torch.Tensor, turns: Turns) -> torch.Tensor:
-        """See `llama.Attend`."""
         queries, keys, values = turns.split(mixed)
         kept_keys, kept_values = self._views[layer]
         kept_keys[0, :, self._new] = keys.transpose(0, 1)
@@ -76,13 +104,19 @@ class StreamCache:
         return found.view(groups, count, -1, width).transpose(0, 1).reshape(count, heads * width)
 
 
+def past_of(shape: Shape) -> Past:
+    """The faster one of the two that can be had."""
+    processor = processor_of(shape, torch.device("cpu"))
+    return Blocks(shape) if processor is None else OneSlot(shape, processor)
+
+
 class Streamer:
     """A model that writes one text after the other. One call of `write` at a time."""
 
     def __init__(self, packed: Llama, dense: Callable[[], Llama], *, ends: frozenset[int]) -> None:
         self._packed, self._make_dense, self._ends = packed, dense, ends
         self._dense: Llama | None = None
-        self._cache = StreamCache(packed.shape)
+        self._cache = past_of(packed.shape)
         self._guesses: bool | None = None if os.environ.get("PALAVER_TORCH_SPECULATE") != "0" else False
         """Whether guessing keeps the text on this machine; None until it was tried."""
         self._resident: list[int] = []
@@ -188,7 +222,7 @@ class Streamer:
         start: int,
         *,
         is_last_only: bool = False,
-        cache: StreamCache | None = None,
+        cache: Past | None = None,
     ) -> torch.Tensor:
         """Logits (M, V) after each of the tokens, or (1, V) after the last."""
         cache = cache or self._cache
@@ -209,7 +243,7 @@ class Streamer:
 
     def keeps_bits(self) -> bool:
         """Whether four tokens in one pass give what they give one by one, tried across the border of two blocks."""
-        cache, shape = StreamCache(self._packed.shape), self._packed.shape
+        cache, shape = past_of(self._packed.shape), self._packed.shape
         begin = _BLOCK - 2
         tokens = [(7 * at) % 64 + 2 for at in range(begin + GUESSED + 1)]
         self._read(self._packed, tokens[:begin], 0, cache=cache)

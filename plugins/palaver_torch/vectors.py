@@ -50,9 +50,7 @@ class Kernel:
         self._entry = self._function.append_basic_block("entry")
         self.b = ir.IRBuilder(self._entry)
         given, self.first, self.step = self._function.args
-        self.arguments = {
-            one: self.b.load(self.b.gep(given, [long(at)]), name=one) for at, one in enumerate(arguments)
-        }
+        self.arguments = {one: self.b.load(self.b.gep(given, [long(at)]), name=one) for at, one in enumerate(arguments)}
 
     def end(self) -> None:
         """The function is whole."""

@@ -34,8 +34,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.llama(tmp_path_factory.mktemp("models") / "llama")
 
 
-@pytest.fixture
-def model(folder: Path) -> Model:
+@pytest.fixture(params=["kernels", "operations"])
+def model(folder: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """By our own kernels, and by PyTorch's operations as where those cannot be had."""
+    monkeypatch.setenv("PALAVER_TORCH_KERNELS", str(int(request.param == "kernels")))
     return tiny.load(folder)
 
 
@@ -81,11 +83,13 @@ def test_rows_are_refilled_and_a_common_beginning_is_read_once(
 
 @pytest.mark.parametrize("heat", [0.0, 1.0])
 def test_rows_that_are_sorted_by_length_on_the_way_write_the_same(
-    model: Model, heat: float, monkeypatch: pytest.MonkeyPatch
+    folder: Path, heat: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import palaver_torch.causal as causal
     from palaver_torch import decode, slots
 
+    monkeypatch.setenv("PALAVER_TORCH_KERNELS", "0")  # the kernels look at each row's own columns and want no order
+    model = tiny.load(folder)
     config = GenerationConfig(max_new_tokens=30, temperature=heat, seed=7, stop=("t",))  # ends rows here and there
     requests = [tiny.told(one + more) for one in PROMPTS for more in ("", " d", " sat")]
     alone = [tiny.texts(model, [one], config)[0] for one in requests]

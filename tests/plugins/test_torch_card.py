@@ -119,8 +119,8 @@ def test_many_texts_come_whole_and_a_long_silence_is_broken(model: Model, monkey
 
 def test_rows_are_as_many_as_memory_takes(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = model._writer  # type: ignore[attr-defined]
-    # 2 layers of 2 key heads of 8 numbers, keys and values, 4 bytes each: 256 a position; 100 and a burst make 128.
-    monkeypatch.setattr(graphs, "cache_budget", lambda device: 52 * 256 * 128)
+    # 2 layers of 2 key heads of 16 numbers, keys and values, 4 bytes each: 512 a position; 100 and a burst make 128.
+    monkeypatch.setattr(graphs, "cache_budget", lambda device: 52 * 512 * 128)
     assert writer.limits(100, 1000).rows == 50  # two slots are no row's
     monkeypatch.setattr(graphs, "cache_budget", lambda device: 10**12)
     assert writer.limits(100, 10_000).rows == 4096

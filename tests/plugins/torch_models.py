@@ -48,7 +48,7 @@ def llama(folder: Path, *, context: int = 256, **changes: Any) -> Path:
     config = transformers.LlamaConfig(
         **{
             "vocab_size": VOCABULARY,
-            "hidden_size": 32,
+            "hidden_size": 64,
             "intermediate_size": 64,
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
