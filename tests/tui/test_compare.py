@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.core.scripted import Scripted, ScriptedRegistry, says
+from tests.core.scripted import Script, Scripted, ScriptedRegistry, says
 from tests.tui.chat_app import Held
 from tests.tui.history_app import HistoryApp, press, settled, shown
 from tests.tui.history_rows import HOSTILE
@@ -224,7 +224,7 @@ async def test_hostile_answers_are_shown_as_text(tmp_path: Path) -> None:
 # -- two runs
 
 
-def evaluated(session: Session, folder: Path) -> tuple[int, int]:
+def evaluated(session: Session, folder: Path, models: tuple[str, ...]) -> tuple[int, int]:
     rows = [
         {
             "id": f"e{n}",
@@ -235,7 +235,7 @@ def evaluated(session: Session, folder: Path) -> tuple[int, int]:
     ]
     path = folder / "ships.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    wanted = Wanted(task="summarize", dataset=str(path), models=("lead-3", "lexrank"), options={"length": "1"})
+    wanted = Wanted(task="summarize", dataset=str(path), models=models, options={"length": "1"})
     dataset, plans = make_plans(session.registry, session.store, wanted)
     runs = [begin(session.store, plan) for plan in plans]
     for run in runs:
@@ -244,10 +244,16 @@ def evaluated(session: Session, folder: Path) -> tuple[int, int]:
 
 
 @asynccontextmanager
-async def two_runs(folder: Path, *, size: tuple[int, int] = (120, 36)) -> AsyncIterator[There]:
+async def two_runs(
+    folder: Path,
+    *,
+    size: tuple[int, int] = (120, 36),
+    script: Script | None = None,
+    models: tuple[str, str] = ("lead-3", "lexrank"),
+) -> AsyncIterator[There]:
     with Store.open(folder / "history.db") as store:
-        session = Session(ScriptedRegistry(Scripted(says("ok"))), store)
-        runs = evaluated(session, folder)
+        session = Session(ScriptedRegistry(Scripted(script or says("ok"))), store)
+        runs = evaluated(session, folder, models)
         app = HistoryApp(session, kind=lambda given: CompareRunsScreen(given, runs))
         async with app.run_test(size=size) as pilot:
             await settled(pilot)

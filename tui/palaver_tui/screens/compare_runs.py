@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
+from textual.content import Content
 
 from palaver.errors import PalaverError
 from palaver_tui.comparing import Side, answered
+from palaver_tui.entries import PaletteCommand
 from palaver_tui.screens import compare_words as words
 from palaver_tui.screens import whole_set
 from palaver_tui.screens.history_words import in_full
+from palaver_tui.screens.judged import JudgeForm, command_of, judged_text, turned
 from palaver_tui.screens.place import PlaceScreen
 from palaver_tui.widgets.footer import Footer, Hint
 from palaver_tui.widgets.header import Header
@@ -25,9 +29,14 @@ from palaver_tui.widgets.text import Text, styled
 
 if TYPE_CHECKING:
     from palaver.comparison import Comparison
+    from palaver.judge import Judgement
     from palaver.paired import Segment
     from palaver.runs import Report
     from palaver.session import Session
+
+
+LOOK_SECONDS = 0.2
+"""Between two looks at how far the judge is."""
 
 
 class CompareRunsScreen(PlaceScreen):
@@ -46,6 +55,7 @@ class CompareRunsScreen(PlaceScreen):
         Binding("w", "swap", "swap", id="compare_runs.swap"),
         Binding("n", "names", "names", id="compare_runs.names"),
         Binding("v", "vote", "vote", id="compare_runs.vote"),
+        Binding("J", "judge", "judge", id="compare_runs.judge"),
         Binding("y", "copy", "copy", show=False, id="compare_runs.copy"),
         Binding("ctrl+t", "copy_command", "copy command", show=False, id="compare_runs.copy_command"),
         Binding("escape", "back", "back", id="compare_runs.back"),
@@ -68,6 +78,10 @@ class CompareRunsScreen(PlaceScreen):
         """Segments that were seen with names: a vote on them is not blind."""
         self._verdicts: dict[str, int | None] = {}
         """Votes cast here, by segment: the side that won, None for a tie."""
+        self._judged: Judgement | None = None
+        self._judging: threading.Event | None = None
+        """Stops the judge that is being asked."""
+        self._judge_values: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         yield Header("Compare")
@@ -168,9 +182,13 @@ class CompareRunsScreen(PlaceScreen):
         whole.show(
             styled(("totals are hidden while the names are; n shows them", "$muted"))
             if self._is_blind
-            else whole_set.whole_text(found, self._reports, metric, width, room=room)
+            else self._whole(found, metric, width, room)
         )
         self.query_one(Footer).hints = self._hints()
+
+    def _whole(self, found: Comparison, metric: str, width: int, room: int) -> Content:
+        whole = whole_set.whole_text(found, self._reports, metric, width, room=room)
+        return whole if self._judged is None else Content("\n").join([whole, judged_text(self._judged, width)])
 
     def _draw_segment(self, width: int) -> None:
         if len(self._sides) < 2:
@@ -194,6 +212,9 @@ class CompareRunsScreen(PlaceScreen):
             return whole_set.VOTING
         return whole_set.HIDDEN if self._is_blind else whole_set.NAMED
 
+    def _show_command(self) -> None:
+        self.query_one("#command", Text).show(styled(("$ " + self.command, "$muted")))
+
     def _say(self, text: str, style: str = "$muted") -> None:
         said = self.query_one("#said", Text)
         said.set_class(not text, "-empty")
@@ -202,7 +223,58 @@ class CompareRunsScreen(PlaceScreen):
     @property
     def command(self) -> str:
         """The command line that compares the same runs."""
-        return f"palaver compare {self._runs[0]} {self._runs[1]}"
+        return command_of(self._runs, self._judged.model if self._judged is not None else "")
+
+    def palette_commands(self) -> Iterable[PaletteCommand]:
+        """What can be done here beside looking."""
+        yield PaletteCommand("compare: judge", "ask a model which answers are better", self.action_judge)
+
+    # A model as the judge
+
+    def action_judge(self) -> None:
+        """Ask a model which answers are better."""
+        if self._segments and self._judging is None:
+            self.app.push_screen(JudgeForm(self._session, self._runs, self._judge_values), self._asked_to_judge)
+
+    def _asked_to_judge(self, model: str | None) -> None:
+        if model is not None:
+            self._judge_by(model)
+
+    @work(exclusive=True, group="judge")
+    async def _judge_by(self, model: str) -> None:
+        from palaver.judge import Judge
+
+        assert self._found is not None
+        stop, told = threading.Event(), [0, 0]
+
+        def heard(done: int, total: int) -> None:
+            told[:] = done, total
+
+        def judge() -> Judgement | None:
+            registry, store = self._session.registry, self._session.store
+            return Judge(registry, store, model).compare(reports, settings, stop, heard)
+
+        reports, settings, runs = self._reports, self._found.settings, self._runs
+        self._judging = stop
+        try:
+            asked = asyncio.create_task(asyncio.to_thread(judge))
+            while not asked.done():
+                self._say(f"{model} judges: {told[0]:,} of {told[1]:,} verdicts · esc stops")
+                await asyncio.wait({asked}, timeout=LOOK_SECONDS)
+            found = asked.result()
+        except PalaverError as error:
+            self._say(in_full(error), "$error")
+            return
+        finally:
+            stop.set()
+            self._judging = None
+        if found is None:
+            self._say("the judge was stopped; what it has said is kept, and is not asked again")
+            return
+        self._judged = found if runs == self._runs else turned(found)
+        self._say(f"{found.model} has judged" + (": n shows what it says" if self._is_blind else ""))
+        self._show_command()
+        self._draw()
 
     # Keys
 
@@ -246,7 +318,8 @@ class CompareRunsScreen(PlaceScreen):
         if not self._is_blind:
             self._runs = (self._runs[1], self._runs[0])
             self._verdicts = {key: None if won is None else 1 - won for key, won in self._verdicts.items()}
-            self.query_one("#command", Text).show(styled(("$ " + self.command, "$muted")))
+            self._judged = turned(self._judged) if self._judged is not None else None
+            self._show_command()
             self._read()
 
     def action_names(self) -> None:
@@ -306,8 +379,10 @@ class CompareRunsScreen(PlaceScreen):
         self._say("copied the command line")
 
     def action_back(self) -> None:
-        """Leave the vote, then the screen."""
-        if self._is_voting:
+        """Leave the vote, stop the judge, then leave the screen."""
+        if self._judging is not None:
+            self._judging.set()
+        elif self._is_voting:
             self._is_voting = False
             self._say("")
             self._draw()

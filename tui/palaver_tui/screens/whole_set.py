@@ -24,6 +24,7 @@ NAMED = (
     Hint("h", "highlight", 8),
     Hint("w", "swap", 6),
     Hint("v", "vote A/B", 4),
+    Hint("J", "judge", 9),
     Hint("esc", "back", 2),
     Hint("F1", "help", 5),
 )
@@ -44,6 +45,7 @@ KEYS: Keys = (
     ("w", "swap A and B"),
     ("n", "hide the names, scores and totals and shuffle each segment, to vote blind; show them again"),
     ("v", "vote on this segment: a, b, or t for a tie; the vote is kept, then the names are shown"),
+    ("J", "ask a model which answers are better, each pair in both orders; esc stops it"),
     ("y", "copy both answers"),
     ("ctrl+t", "copy the command line"),
     ("esc", "back"),
