@@ -22,7 +22,7 @@ from typing import BinaryIO, NoReturn
 
 from palaver import frames, weights
 from palaver.errors import ModelFailed, PalaverError
-from palaver.model import Backend, GenerationConfig, Model, ModelInfo, Request
+from palaver.model import Backend, GenerationConfig, Model, ModelInfo, ReadsAhead, Request
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -83,7 +83,7 @@ class Inbox:
                 if frame.get("type") == "cancel":
                     self.cancel(frame.get("id"))
                 else:
-                    if frame.get("type") == "stream":
+                    if frame.get("type") in ("stream", "ahead"):
                         self.cancel_of(frame.get("id"))
                     self.work.put(frame)
         finally:
@@ -103,6 +103,8 @@ def main() -> None:
         frame = inbox.work.get()
         if frame.get("type") == "load":
             model = _load(frame, wire)
+        elif frame.get("type") == "ahead":
+            _read_ahead(model, frame, wire, inbox)
         elif model is not None:
             _stream(model, frame, wire, inbox)
 
@@ -149,7 +151,7 @@ def _load(frame: frames.Frame, wire: Wire) -> Model | None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # native servers take it over; here it must end the process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _give_memory_back()
-    wire.send("ready", info=frames.encode(model.info))
+    wire.send("ready", info=frames.encode(model.info), reads_ahead=isinstance(model, ReadsAhead))
     return model
 
 
@@ -189,6 +191,19 @@ def _stream(model: Model, frame: frames.Frame, wire: Wire, inbox: Inbox) -> None
             wire.send("delta", id=stream, delta=frames.encode(delta))
     except BaseException as error:  # a backend may raise anything at all, SystemExit included
         wire.send_error(error, name, id=stream)
+    finally:
+        inbox.forget(stream)
+        wire.send("done", id=stream)
+
+
+def _read_ahead(model: Model | None, frame: frames.Frame, wire: Wire, inbox: Inbox) -> None:
+    """Read what may be asked next. Nobody waits for it, so nobody hears of a failure; a draft is kept in no log."""
+    stream = frame.get("id")
+    try:
+        if isinstance(model, ReadsAhead):
+            model.read_ahead(frames.decode(Request, frame["request"]), inbox.cancel_of(stream))
+    except BaseException as error:  # a backend may raise anything at all, SystemExit included
+        print(f"reading ahead failed: {type(error).__name__}")
     finally:
         inbox.forget(stream)
         wire.send("done", id=stream)

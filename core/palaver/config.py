@@ -24,13 +24,15 @@ class Settings:
     """Default model of one task, above `model`."""
     theme: str = ""
     """Theme of the terminal UI: `ledger-dark`, `ledger-light`, or one of Textual's."""
+    reads_ahead: bool = True
+    """A local model reads what is typed into the chat before it is sent, where it can."""
     plugins_off: tuple[str, ...] = ()
     isolation: Mapping[str, str] = field(default_factory=dict)
     """Of a plugin by name: `process`, or `process, 30 s, 2000 MB`. See `palaver.plugins.isolation`."""
 
 
 def read_settings() -> Settings:
-    """The settings file with $PALAVER_MODEL and $PALAVER_THEME above it; the defaults where there is none.
+    """The settings file with $PALAVER_MODEL, $PALAVER_THEME and $PALAVER_READ_AHEAD above it; else the defaults.
 
     Raises:
         UsageError: the file is not TOML, or a value has the wrong type.
@@ -47,10 +49,16 @@ def read_settings() -> Settings:
         raise UsageError(
             f"In {path}, 'models' and 'isolation' are tables and 'plugins_off' is a list.", fix=f"edit {path}"
         )
+    reads_ahead = table.get("read_ahead", True)
+    if not isinstance(reads_ahead, bool):
+        raise UsageError(f"In {path}, 'read_ahead' is true or false.", fix=f"edit {path}")
+    if told := os.environ.get("PALAVER_READ_AHEAD"):
+        reads_ahead = told != "0"
     return Settings(
         model=os.environ.get("PALAVER_MODEL") or str(table.get("model", "")),
         models={str(task): str(model) for task, model in models.items()},
         theme=os.environ.get("PALAVER_THEME") or str(table.get("theme", "")),
+        reads_ahead=reads_ahead,
         plugins_off=tuple(str(name) for name in off),
         isolation={str(name): str(level) for name, level in isolation.items()},
     )

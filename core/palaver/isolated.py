@@ -20,6 +20,7 @@ from palaver.errors import ModelFailed
 from palaver.life import POLL, Life, error_of
 from palaver.machine import memory_free
 from palaver.model import Delta, GenerationConfig, ModelInfo, Request
+from palaver.reading import Reading
 
 IDLE_SECONDS = float(os.environ.get("PALAVER_IDLE_SECONDS") or 120)
 """How long a child may answer nothing at all while it is asked. A backend that reads for longer sends empty Deltas."""
@@ -54,6 +55,7 @@ class IsolatedModel:
         self._load_timeout = load_timeout
         self._idle_timeout = idle_timeout
         self._turn = threading.Lock()
+        self._reading = Reading()
         self._change = threading.Lock()
         self._life: Life | None = None
         self._closed = False
@@ -100,18 +102,33 @@ class IsolatedModel:
             ModelFailed: the child died, with how, or was ended because it was silent for too long; the next call
                 starts a new one.
         """
-        while not self._turn.acquire(timeout=POLL):
-            if cancel.is_set():
-                yield from _cancelled(range(len(requests)), {})
-                return
-        try:
-            life = self._idle_life(cancel)
-            if life is None:
-                yield from _cancelled(range(len(requests)), {})
-            elif requests:  # none: it was only to be loaded
-                yield from self._answer(life, requests, config, cancel)
-        finally:
-            self._turn.release()
+        with self._reading.put_off():
+            while not self._turn.acquire(timeout=POLL):
+                if cancel.is_set():
+                    yield from _cancelled(range(len(requests)), {})
+                    return
+            try:
+                life = self._idle_life(cancel)
+                if life is None:
+                    yield from _cancelled(range(len(requests)), {})
+                elif requests:  # none: it was only to be loaded
+                    yield from self._answer(life, requests, config, cancel)
+            finally:
+                self._turn.release()
+
+    def read_ahead(self, request: Request, cancel: threading.Event) -> None:
+        """Have the child read what may be asked next, where it is loaded, has nothing to do, and its model can.
+
+        Starts nothing and waits for nobody; a question ends it after the batch of tokens that is being read.
+        """
+        life = self._life
+        if life is not None and self.is_ready and self._turn.acquire(blocking=False):
+            try:
+                self._reading.read(life, request, cancel)
+            finally:
+                self._turn.release()
+            if life.process.ended.is_set() and not self._closed:
+                self._tell("died")
 
     def close(self) -> None:
         """End the process: asked first, made to after a second. Closing twice is fine."""

@@ -29,6 +29,8 @@ class Life:
         self.error: PalaverError | None = None
         self.idle = threading.Event()
         self.idle.set()
+        self.reads_ahead = False
+        """Its model can read a request before it is asked."""
         self._on_ready = on_ready
         self._numbers = itertools.count(1)
         self._current: int | None = None
@@ -56,6 +58,13 @@ class Life:
             self._current = None
             self.idle.set()
             raise errors.BadInput(f"The input is too long to hand to a model: {error}.") from error
+        return number
+
+    def begin_ahead(self, request: Request) -> int:
+        """Have it read a request that is not asked yet; `idle` says when that is over."""
+        number = next(self._numbers)
+        self.idle.clear()
+        self.process.send("ahead", id=number, request=frames.encode(request))
         return number
 
     def next_frame(self, timeout: float) -> frames.Frame | None:
@@ -106,6 +115,7 @@ class Life:
             if kind == "done":
                 self.idle.set()
         elif kind == "ready":
+            self.reads_ahead = frame.get("reads_ahead") is True
             self._on_ready(frames.decode(ModelInfo, frame["info"]), self.loaded)
         elif kind == "error":
             self.error = error_of(frame)

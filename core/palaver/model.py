@@ -193,6 +193,19 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class ReadsAhead(Protocol):
+    """What a Model may also have: to read a request before it is asked, so that less is left to read then."""
+
+    def read_ahead(self, request: Request, cancel: threading.Event) -> None:
+        """Read it and write nothing; blocks until it is read, or soon after `cancel` is set. What was read until then
+        stays of use.
+
+        Only where the request goes nowhere: it may be a draft that is never sent. It is kept in no log.
+        """
+        ...
+
+
+@runtime_checkable
 class Examines(Protocol):
     """What a Backend may also have: to say why a model would not load, before anybody waits for it."""
 

@@ -19,9 +19,10 @@ from palaver.model import Generation, GenerationConfig, Message, ModelInfo, Requ
 from palaver.plugins.describe import plugin_raised
 from palaver.plugins.patience import until
 from palaver.registry import Registry
+from palaver.remembered import Remembered
 from palaver.store import STATUS_OF, Given, Said, Store, Turn, TurnStart
 from palaver.task import Chat, Task, check_inputs
-from palaver.window import CHARACTERS_A_TOKEN, ContextUse, characters_a_token, first_remembered, room_for_history
+from palaver.window import ContextUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,7 @@ class Session:
         """Metrics or families to score by; empty leaves them to each task."""
         self._kind = kind
         self._run_id: int | None = None
-        self._said: list[Message] = []
-        self._first = 0
-        """Index of the first message of these that still goes along."""
-        self._density = CHARACTERS_A_TOKEN
+        self._remembered = Remembered()
         self._last: int | None = None
         self._use: ContextUse | None = None
 
@@ -105,9 +103,8 @@ class Session:
 
     def forget(self) -> None:
         """Begin a new conversation: the next question goes to the model without what was said before."""
-        self._run_id, self._last, self._use, self._first = None, None, None, 0
-        self._density = CHARACTERS_A_TOKEN
-        self._said.clear()
+        self._run_id, self._last, self._use = None, None, None
+        self._remembered.begin()
 
     def follow(self, turn_id: int | None) -> None:
         """Go on behind this turn, be it of an earlier conversation; None: before the first one of this conversation.
@@ -121,9 +118,8 @@ class Session:
         if turn_id is not None:
             self._run_id = self.store.turn(turn_id).run_id
             path = Forks(self.store.said(self._run_id)).path(turn_id)
-        self._said = messages(path)
-        self._last, self._use, self._first = (path[-1].id if path else None), None, 0
-        self._density = CHARACTERS_A_TOKEN
+        self._remembered.begin(messages(path))
+        self._last, self._use = (path[-1].id if path else None), None
 
     def context_use(self) -> ContextUse | None:
         """How full the window was at the end of the last answer; None before the first one of a conversation.
@@ -140,6 +136,21 @@ class Session:
         """
         languages = Languages.of(ask.task.prepare(ask.example))
         return streams.choose(self.registry, ask.task.name, ask.model or self.model, languages=languages)
+
+    def about_to_send(self, ask: Ask) -> tuple[ModelInfo, Request] | None:
+        """What would go to which model if this were asked now; None where it does not fit. Changes nothing.
+
+        What is asked may be a draft, an empty one too. A task plugin may raise anything at all.
+
+        Raises:
+            PalaverError: as the choice of the model says.
+        """
+        _, info, config, request = self._understood(ask, is_draft=True)
+        if not isinstance(ask.task, Chat):
+            return info, request
+        room = self._remembered.room(info, config, request)
+        said = self._remembered.beside(room)
+        return (info, replace(request, messages=(*said, *request.messages))) if room >= 0 else None
 
     def ask(
         self,
@@ -161,26 +172,19 @@ class Session:
     def _asked(
         self, ask: Ask, cancel: threading.Event, on_start: Callable[[Started], None], on_text: Callable[[str], None]
     ) -> Outcome:
-        example = ask.example
         try:
-            example = ask.task.prepare(example)
-            check_inputs(ask.task, example)
-            languages = Languages.of(example)
-            info = streams.choose(self.registry, ask.task.name, ask.model or self.model, languages=languages)
-            config = self.registry.config(ask.task, ask.config)
-            example = with_source_of(info, example)
-            request = ask.task.request(example)
+            example, info, config, request = self._understood(ask)
         except PalaverError as error:
             return self.fail(ask, error)
         except Exception as error:  # a task plugin may raise anything at all
             self.registry.plugins.blame(ask.task, error)
             return self.fail(ask, plugin_raised(ask.task.name, error))
-        said = self._remembered(ask.task, info, config, request)
-        scored = need_logprobs(self.registry.metrics_for(ask.task.name, False, self.metrics))
-        sent = replace(request, messages=ask.prompt or (*said, *request.messages), logprobs=scored)
+        is_talk = isinstance(ask.task, Chat)
+        said = self._remembered.let_go(self._remembered.room(info, config, request)) if is_talk else ()
+        sent = replace(request, messages=ask.prompt or (*said, *request.messages))
         start = self._start(ask, example, info, config, sent)
         turn_id = self.store.begin_turn(start)
-        forgotten = len(self._said) - len(said) if isinstance(ask.task, Chat) else 0
+        forgotten = len(self._remembered) - len(said) if is_talk else 0
         started = Started(
             turn_id, info, forgotten, languages=Languages.of(example).told if info.pairs or info.languages else ""
         )
@@ -256,15 +260,17 @@ class Session:
         """Free the models. The store belongs to whoever opened it."""
         self.registry.close()
 
-    def _remembered(
-        self, task: Task, info: ModelInfo, config: GenerationConfig, request: Request
-    ) -> tuple[Message, ...]:
-        """The messages said before that go along: all in a chat as far as the window allows, none in a task."""
-        if not isinstance(task, Chat):
-            return ()
-        room = room_for_history(info, config, request, self._density)
-        self._first = first_remembered(self._said, self._first, room)
-        return tuple(self._said[self._first :])
+    def _understood(self, ask: Ask, *, is_draft: bool = False) -> tuple[Example, ModelInfo, GenerationConfig, Request]:
+        """What is asked, of which model, and the task's own messages. A task plugin may raise anything at all."""
+        example = ask.task.prepare(ask.example)
+        if not is_draft:
+            check_inputs(ask.task, example)
+        languages = Languages.of(example)
+        info = streams.choose(self.registry, ask.task.name, ask.model or self.model, languages=languages)
+        example = with_source_of(info, example)
+        scored = need_logprobs(self.registry.metrics_for(ask.task.name, False, self.metrics))
+        request = replace(ask.task.request(example), logprobs=scored)
+        return example, info, self.registry.config(ask.task, ask.config), request
 
     def _start(
         self, ask: Ask, example: Example, info: ModelInfo, config: GenerationConfig, sent: Request | None
@@ -348,7 +354,7 @@ class Session:
                 error = plugin_raised(ask.task.name, bug)
         outcome = self._finish(turn_id, output, raw, generation, error, digest, given.turn_id if given else None)
         if outcome.error is None:
-            self._said += [asked(ask.task, sent), Message("assistant", output)]
+            self._remembered.add(asked(ask.task, sent), Message("assistant", output))
             self._last = turn_id
             if example.references:
                 self.store.add_references(turn_id, example.references)
@@ -362,7 +368,7 @@ class Session:
             used = generation.prompt_tokens + (generation.output_tokens or 0)
             self._use = replace(self._use, used=used, window=info.context)
             if sent.task == Chat.name:
-                self._density = characters_a_token(sent.messages, generation.prompt_tokens)
+                self._remembered.measure(sent.messages, generation.prompt_tokens)
 
     def _score(self, metric: Metric, output: str, example: Example) -> Score:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownload, PalaverError, Request, paths
+from palaver_llamacpp.answer import body, is_kept
 from palaver_llamacpp.gguf import Header, NotGGUF, read_header
 from palaver_llamacpp.server import Server, serve
 from palaver_llamacpp.slots import Plan, answer_together, most_tokens, plan
@@ -140,6 +141,13 @@ class LlamaCppModel:
         alone = [one for one in wanted if one[0] not in done]
         is_alone = len(wanted) == 1
         yield from answer_together(self._server, self._info, alone, config, cancel, slots=1, is_alone=is_alone)
+
+    def read_ahead(self, request: Request, cancel: threading.Event) -> None:
+        """See `ReadsAhead.read_ahead`. Stops between two batches of the prompt; the prefix cache has what was read."""
+        if self._server is not None and is_kept(request):
+            self._server.handle_chat_completions(
+                body(request, GenerationConfig(max_new_tokens=0)), lambda chunk: cancel.is_set()
+            )
 
     def close(self) -> None:
         self._server = self._batch = None

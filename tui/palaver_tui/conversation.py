@@ -15,6 +15,7 @@ from textual.message import Message
 
 from palaver.errors import PalaverError
 from palaver_tui import messages
+from palaver_tui.ahead import Ahead
 from palaver_tui.asking import Question, answer, unexpected
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Conversation:
         self._cancel = threading.Event()
         self._cancel_pull = threading.Event()
         self._asking: threading.Thread | None = None
+        self._ahead = Ahead()
         self._pieces: list[str] = []
         self._lock = threading.Lock()
         self._is_closed = False
@@ -74,9 +76,14 @@ class Conversation:
 
     def ask(self, question: Question, entry: int) -> None:
         """Answer a question; posts Began and Ended. What is written meanwhile is `taken`."""
+        self._ahead.stop()
         self._cancel = threading.Event()
         self._pieces.clear()
         self._asking = self._start(self._do_ask, question, entry, self._cancel)
+
+    def read_ahead(self, draft: str) -> None:
+        """Have the model read what is in the prompt, where it is loaded and idle; posts nothing."""
+        self._ahead.read(self._opened(), draft)
 
     def done(self) -> None:
         """The screen has seen that the answer is over."""
@@ -121,6 +128,7 @@ class Conversation:
     def close(self) -> None:
         """Stop what runs, wait a little for its row, free the models and close the history."""
         self._is_closed = True
+        self._ahead.stop()
         self._cancel.set()
         self._cancel_pull.set()
         if self._asking is not None:

@@ -15,7 +15,7 @@ from palaver.terminal import safe_line
 from palaver_tui import slash
 from palaver_tui.conversation import OpenSession
 from palaver_tui.places import Keys
-from palaver_tui.screens.filling import FillScreen
+from palaver_tui.screens.ahead import AheadScreen
 from palaver_tui.screens.talk import NOTHING_LOADED
 from palaver_tui.screens.turns import ONE_OF_SEVERAL, READING
 from palaver_tui.widgets.exchange import Exchange
@@ -54,7 +54,7 @@ SHOWN_EARLY = 40
 """Cells of a line that waits for the session."""
 
 
-class ChatScreen(FillScreen):
+class ChatScreen(AheadScreen):
     """One conversation."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (104, "-wide")]
@@ -168,6 +168,7 @@ class ChatScreen(FillScreen):
     def _typed(self) -> None:
         self.suggest()
         self.preview_soon()
+        self.typed_more()
         self.refresh_hints()
 
     # What is said of it
