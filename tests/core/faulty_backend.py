@@ -97,6 +97,31 @@ class FaultyModel:
         pass
 
 
+class AheadModel(FaultyModel):
+    """The same, and it reads ahead: slowly, or as badly as the text says; `!read` tells what it has read to the end."""
+
+    def __init__(self, info: ModelInfo) -> None:
+        super().__init__(info)
+        self.read: list[str] = []
+
+    def read_ahead(self, request: Request, cancel: threading.Event) -> None:
+        text = request.messages[-1].content
+        print("begun")  # into the log, which is how a test knows
+        if text == "long":
+            assert cancel.wait(20)
+            text = "long, stopped"
+        elif text.startswith("!"):
+            for _ in self.misbehave(text[1:], 0, GenerationConfig(), cancel):
+                pass
+        self.read.append(text)
+
+    def misbehave(self, how: str, index: int, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        if how == "read":
+            yield Delta("; ".join(self.read), request=index, finish_reason="stop")
+        else:
+            yield from super().misbehave(how, index, config, cancel)
+
+
 class Faulty:
     name = "faulty"
     isolated = True
@@ -113,7 +138,7 @@ class Faulty:
             threading.Event().wait()
         if info.name == "noisy-at-load":
             os.write(1, b"\x7f\xff\xff\xffnot a frame")
-        return FaultyModel(info)
+        return AheadModel(info) if info.name == "ahead" else FaultyModel(info)
 
 
 def palaver_backends() -> Iterable[Faulty]:

@@ -43,6 +43,24 @@ class Scripted:
         return None
 
 
+class ReadsAlong(Scripted):
+    """The same, and it can read ahead: keeps what it was to read, and reads as long as a test says."""
+
+    def __init__(self, script: Script, *, context: int | None = 2048) -> None:
+        super().__init__(script, context=context)
+        self.read: list[Request] = []
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.stopped: list[Request] = []
+
+    def read_ahead(self, request: Request, cancel: threading.Event) -> None:
+        self.read.append(request)
+        while not self.may_end.is_set() and not cancel.wait(0.005):
+            pass
+        if cancel.is_set():
+            self.stopped.append(request)
+
+
 class ScriptedBackend:
     """Hands out the one scripted model."""
 

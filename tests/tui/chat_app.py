@@ -142,9 +142,10 @@ async def chat(
     theme: str = "",
     model: str = "scripted",
     resume: int | None = None,
+    kind: type[Scripted] = Scripted,
 ) -> AsyncIterator[Chat]:
     """The app, started and ready."""
-    scripted = Scripted(script)
+    scripted = kind(script)
     store = Store.open(folder / "history.db")
     session = Session(ScriptedRegistry(scripted), store, model=model)
     app = PalaverApp(lambda: session, theme=theme)
