@@ -1,12 +1,19 @@
 """Whether a long chat reads its history again: the time to the first token, turn by turn, through a session.
 
     python tests/bench/bench_first_token.py [turns] [tokens]
+    python tests/bench/bench_first_token.py ahead [turns] [tokens]
+    python tests/bench/bench_first_token.py texts [tokens]
 
 Each turn asks a question of about thirty tokens and gets an answer of some length, so what a model without a prefix
 cache would have to read grows by both each turn. The same messages go to llama.cpp itself, turn by turn, which says how
 many tokens were new to it: what grows there is the attention to a longer past. At the end the whole prompt of the last
 turn is given to a model that has just been loaded: what the last turn would have cost without the cache. Beside the
 wall clock stands the processor time of the model's process, which does not count who else was busy.
+
+`ahead` asks the same questions three times, turn by turn in three conversations side by side: as they are; typed at
+five keys a second without a rest and sent with the last key, so that the words of the last second are not read ahead;
+and with a rest before enter, so that all is. The waits of typing are left out, what is read meanwhile is not. `texts`
+asks a dozen conversations of four turns greedily, with what is typed read ahead and without, and counts equal answers.
 """
 
 from __future__ import annotations
@@ -24,15 +31,33 @@ from pathlib import Path
 from typing import Any
 
 from palaver import Chat, Example, GenerationConfig, Message, ModelInfo, Request
+from palaver.ahead import read_ahead
 from palaver.isolated import IsolatedModel
 from palaver.plugins import Plugins
 from palaver.pull import pull
 from palaver.registry import Registry
 from palaver.session import Ask, Session
-from palaver.store import Store
+from palaver.store import Store, Turn
 from palaver_llamacpp.answer import body
 from palaver_llamacpp.catalogue import SMOLLM2, located
 from palaver_llamacpp.server import serve
+
+KEYS_A_SECOND = 5
+"""Sixty words a minute; without a rest the chat reads once a second what is there."""
+CONVERSATIONS = (
+    ("What is bread made of?", "How long does it bake?", "And without yeast?", "Which one keeps longer?"),
+    ("Name three rivers of Europe.", "Which is the longest?", "Where does it end?", "What towns lie on it?"),
+    ("Write two lines about the sea.", "Now about a storm.", "Make it sadder.", "Give it a title."),
+    ("Who was Marie Curie?", "What did she find?", "Which prizes did she get?", "Tell it to a child."),
+    ("Explain what a prime number is.", "Is 21 one?", "And 23?", "How many are there below 20?"),
+    ("I cannot sleep. What can I do?", "I drink much coffee.", "And tea?", "Sum it up in one sentence."),
+    ("What is a compiler?", "How does it differ from an interpreter?", "Name one of each.", "Which is faster?"),
+    ("Plan a day in Rome.", "It will rain.", "We travel with two children.", "What should we eat?"),
+    ("Describe an owl.", "What does it eat?", "Can it see by day?", "Where does it nest?"),
+    ("Give me a name for a boat.", "Another one.", "Something of the north.", "Why this one?"),
+    ("What makes the sky blue?", "Why is the sunset red?", "And on Mars?", "Put it in ten words."),
+    ("Begin a story about a keeper of a lighthouse.", "A stranger knocks.", "He has a letter.", "End the story."),
+)
 
 QUESTION = "And what happened on day {} at the lighthouse, when the wind turned and the boats came home? One sentence."
 
@@ -147,8 +172,79 @@ def main(turns: int = 12, tokens: int = 48) -> None:
     print(f"the same prompt read anew: {whole:.3f} s, {whole / later:.1f} times as long")
 
 
+def typed(session: Session, text: str, *, rests: bool) -> float:
+    """Seconds that the model reads while a text is typed after the last answer."""
+    begun = time.perf_counter()
+    for end in range(0, len(text), KEYS_A_SECOND):
+        read_ahead(session, text[:end], threading.Event())
+    if rests:
+        read_ahead(session, text, threading.Event())
+    return time.perf_counter() - begun
+
+
+def ask(session: Session, text: str, tokens: int) -> Turn:
+    """A greedy answer."""
+    config = {"temperature": "0", "max_new_tokens": str(tokens)}
+    outcome = session.ask(Ask(Chat(), Example({"text": text}), config=config))
+    assert outcome.error is None, outcome.error
+    return outcome.turn
+
+
+def ahead(turns: int = 12, tokens: int = 48) -> None:
+    """The same conversation three times, each with a model of its own."""
+    ways = {"not read ahead": None, "typed without a rest": False, "with a rest before enter": True}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    read: list[float] = []
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "history.db") as store:
+        sessions = {way: Session(Registry(Plugins()), store, model="llamacpp:smollm2") for way in ways}
+        for number in range(1, turns + 1):
+            for way, rests in ways.items():
+                if rests is not None:
+                    took = typed(sessions[way], QUESTION.format(number), rests=rests)
+                    read += [took] if rests and number > 1 else []
+                turn = ask(sessions[way], QUESTION.format(number), tokens)
+                seconds[way].append(turn.first_token_seconds or 0.0)
+            told = ", ".join(f"{way} {1000 * found[-1]:.0f} ms" for way, found in seconds.items())
+            print(f"turn {number:2}, {turn.prompt_tokens} prompt tokens: {told}", flush=True)
+        for session in sessions.values():
+            session.close()
+    plain = seconds["not read ahead"]
+    for way, found in seconds.items():
+        later = statistics.median(found[-3:])
+        print(f"{way}: last three turns {1000 * later:.0f} ms, / turn 2 {later / found[1]:.2f}", end="")
+        print(f", / turn 2 that was not read ahead {later / plain[1]:.2f}")
+    print(f"read while a question was typed: {statistics.median(read):.2f} s a turn")
+
+
+def texts(tokens: int = 48) -> None:
+    """Whether the batches that a prompt is read in change what is written greedily."""
+    equal = turns = whole = 0
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "history.db") as store:
+        registries = [Registry(Plugins()), Registry(Plugins())]
+        for conversation in CONVERSATIONS:
+            plain, reading = (Session(one, store, model="llamacpp:smollm2") for one in registries)
+            same = True
+            for number, text in enumerate(conversation):
+                if number or reading.registry.running():
+                    typed(reading, text, rests=number % 2 == 0)
+                one, other = ask(plain, text, tokens), ask(reading, text, tokens)
+                same = same and one.output == other.output
+                equal, turns = equal + same, turns + 1
+                if not same:
+                    break  # what follows is another conversation
+            whole += same
+            print(f"{conversation[0]} {'equal' if same else f'another answer to {text}'}", flush=True)
+        for registry in registries:
+            registry.close()
+    print(f"{whole} of {len(CONVERSATIONS)} conversations equal, {equal} of {turns} answers")
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["bare"]:
         bare(sys.argv[2])
+    elif sys.argv[1:2] == ["ahead"]:
+        ahead(*map(int, sys.argv[2:]))
+    elif sys.argv[1:2] == ["texts"]:
+        texts(*map(int, sys.argv[2:]))
     else:
         main(*map(int, sys.argv[1:]))

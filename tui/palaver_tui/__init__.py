@@ -44,7 +44,10 @@ def palaver_commands(group: click.Group) -> None:
     )
     @click.pass_context
     def chat(context: click.Context, model: str, plain: bool, resume: str, train: str) -> None:
-        """Talk with a model in the terminal, score its answers, keep them."""
+        """Talk with a model in the terminal, score its answers, keep them.
+
+        A GGUF model reads what you type before you send it; PALAVER_READ_AHEAD=0 keeps it from that.
+        """
         import os
         import sys
 
