@@ -203,7 +203,7 @@ def _read_ahead(model: Model | None, frame: frames.Frame, wire: Wire, inbox: Inb
         if isinstance(model, ReadsAhead):
             model.read_ahead(frames.decode(Request, frame["request"]), inbox.cancel_of(stream))
     except BaseException as error:  # a backend may raise anything at all, SystemExit included
-        print(f"reading ahead failed: {type(error).__name__}")
+        sys.stderr.write(f"reading ahead failed: {type(error).__name__}\n")
     finally:
         inbox.forget(stream)
         wire.send("done", id=stream)
