@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from palaver.model import ReadsAhead
 from palaver.registry import Registry
 from palaver.session import Ask, Session
 from palaver.task import Chat
+
+LONGEST = 8
+"""Characters a token: a text of more cannot fit into the window, and is not handed over at every key to hear so."""
 
 
 def read_ahead(session: Session, draft: str, cancel: threading.Event) -> None:
@@ -25,9 +29,11 @@ def read_ahead(session: Session, draft: str, cancel: threading.Event) -> None:
         return
     with contextlib.suppress(Exception):  # a file that cannot be read, or a plugin, which may raise anything at all
         ask = _question(draft, session.registry)
-        if ask is None or (found := session.about_to_send(ask)) is None:
+        if ask is None:
             return
-        info, request = found
+        info, request = session.about_to_send(ask)
+        if sum(len(one.content) for one in request.messages) > LONGEST * (info.context or sys.maxsize):
+            return
         model = next((one for one in session.registry.running() if one.info.ref == info.ref), None)
         if isinstance(model, ReadsAhead) and session.registry.is_ready(info) and not cancel.is_set():
             model.read_ahead(request, cancel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palaver.model import GenerationConfig, Message, ModelInfo, Request
-from palaver.window import CHARACTERS_A_TOKEN, characters_a_token, first_remembered, room_for_history
+from palaver.window import CHARACTERS_A_TOKEN, TELLING, characters_a_token, first_remembered, room_for_history
 
 
 class Remembered:
@@ -30,10 +30,11 @@ class Remembered:
 
     def measure(self, sent: Sequence[Message], prompt_tokens: int | None) -> None:
         """Learn from what the model counted how many characters a token of this conversation holds."""
-        self._density = characters_a_token(sent, prompt_tokens)
+        if sum(len(message.content) for message in sent) >= TELLING:
+            self._density = characters_a_token(sent, prompt_tokens)
 
     def room(self, info: ModelInfo, config: GenerationConfig, request: Request) -> float:
-        """Characters that are free beside the request and its answer, an estimate; below 0 where it does not fit."""
+        """Characters that are free beside the request and its answer, an estimate."""
         return room_for_history(info, config, request, self._density)
 
     def beside(self, room: float) -> Sequence[Message]:

@@ -137,8 +137,8 @@ class Session:
         languages = Languages.of(ask.task.prepare(ask.example))
         return streams.choose(self.registry, ask.task.name, ask.model or self.model, languages=languages)
 
-    def about_to_send(self, ask: Ask) -> tuple[ModelInfo, Request] | None:
-        """What would go to which model if this were asked now; None where it does not fit. Changes nothing.
+    def about_to_send(self, ask: Ask) -> tuple[ModelInfo, Request]:
+        """What would go to which model if this were asked now. Changes nothing.
 
         What is asked may be a draft, an empty one too. A task plugin may raise anything at all.
 
@@ -148,9 +148,8 @@ class Session:
         _, info, config, request = self._understood(ask, is_draft=True)
         if not isinstance(ask.task, Chat):
             return info, request
-        room = self._remembered.room(info, config, request)
-        said = self._remembered.beside(room)
-        return (info, replace(request, messages=(*said, *request.messages))) if room >= 0 else None
+        said = self._remembered.beside(self._remembered.room(info, config, request))
+        return info, replace(request, messages=(*said, *request.messages))
 
     def ask(
         self,

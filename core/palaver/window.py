@@ -9,6 +9,8 @@ from palaver.model import GenerationConfig, Message, ModelInfo, Request
 
 CHARACTERS_A_TOKEN = 3.0
 """A first guess, on the safe side for text in most languages; the engine has the last word."""
+TELLING = 80
+"""Characters from which on a text says how many are in a token; of a shorter one most tokens are the template's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class ContextUse:
 def characters_a_token(messages: Sequence[Message], prompt_tokens: int | None) -> float:
     """What a token of this conversation holds, from what the model counted; the first guess where it does not."""
     size = sum(len(message.content) for message in messages)
-    # The template's own tokens count too: they make a short conversation look denser, which is the safe side.
+    # The template's own tokens count too: they make a conversation look denser, which is the safe side.
     return min(size / prompt_tokens, 5.0) if prompt_tokens and size else CHARACTERS_A_TOKEN
 
 

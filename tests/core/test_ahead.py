@@ -77,7 +77,7 @@ def test_without_a_draft_the_conversation_is_read_up_to_the_next_question(store:
 def test_reading_leaves_no_trace_in_history_and_changes_nothing_of_the_conversation(store: Store) -> None:
     model = ReadsAlong(says("Good day."), context=400)
     talk = begun(store, model)
-    (long,) = ahead(talk, "word " * 199)  # 5 characters a token, 200 tokens: nothing else would fit beside it
+    (long,) = ahead(talk, "word " * 119)  # 3 characters a token, 200 tokens: nothing else would fit beside it
     assert len(long.messages) == 1
     ahead(talk, "What a secret!")
     assert [turn.id for turn in store.page()] == [talk.last_turn]
@@ -105,7 +105,7 @@ def test_a_pipe_is_left_to_the_question_that_asks_for_it(store: Store, tmp_path:
 
 
 def test_a_draft_longer_than_the_window_is_not_read(store: Store) -> None:
-    assert ahead(begun(store, ReadsAlong(says("ok"), context=200)), "word " * 400) == []
+    assert ahead(begun(store, ReadsAlong(says("ok"), context=200)), "word " * 400) == []  # 2,000 for 200 tokens
 
 
 # Where it is read

@@ -84,3 +84,16 @@ def test_once_it_is_full_the_beginning_stays_the_same_for_several_turns() -> Non
 def test_without_counts_a_token_is_taken_to_hold_three_characters() -> None:
     assert characters_a_token([Message("user", "abc")], None) == 3.0
     assert characters_a_token([Message("user", "abcdef")], 6) == 1.0
+
+
+def test_a_greeting_says_nothing_of_how_long_a_page_may_be(store: Store) -> None:
+    """Most tokens of a short prompt are the template's, 38 for 18 characters of SmolLM2's."""
+
+    def script(request: Request, config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
+        yield Delta("Hello, Anna!", finish_reason="stop", prompt_tokens=38)
+
+    model = Scripted(script, context=8192)
+    talk = Session(ScriptedRegistry(model), store, model="scripted")
+    for line in ("Say hello to Anna.", "word " * 1000):
+        talk.ask(parse_line(line, talk.registry))
+    assert [one.content for one in model.asked[1].messages[:2]] == ["Say hello to Anna.", "Hello, Anna!"]
