@@ -138,18 +138,14 @@ class Session:
         return streams.choose(self.registry, ask.task.name, ask.model or self.model, languages=languages)
 
     def about_to_send(self, ask: Ask) -> tuple[ModelInfo, Request]:
-        """What would go to which model if this were asked now. Changes nothing.
-
-        What is asked may be a draft, an empty one too. A task plugin may raise anything at all.
+        """What would go to which model if this, which may be an empty draft, were asked now. Changes nothing.
 
         Raises:
-            PalaverError: as the choice of the model says.
+            NotFound, NeedsDownload: as `choose` says. A task plugin may raise anything at all.
         """
         _, info, config, request = self._understood(ask, is_draft=True)
-        if not isinstance(ask.task, Chat):
-            return info, request
         said = self._remembered.beside(self._remembered.room(info, config, request))
-        return info, replace(request, messages=(*said, *request.messages))
+        return info, replace(request, messages=(*said, *request.messages)) if isinstance(ask.task, Chat) else request
 
     def ask(
         self,

@@ -69,5 +69,9 @@ def test_reading_ahead_stops_between_two_batches_and_what_was_read_stays(smollm2
 def test_a_scored_example_is_neither_read_ahead_nor_takes_from_it(smollm2: ModelInfo) -> None:
     server = Watched(serve(Path(smollm2.path), 512))
     model = LlamaCppModel(smollm2, server, 0)
-    model.read_ahead(Request((Message("user", "Tell me of the sea."),), "summarize"), threading.Event())
+    said, never = (Message("user", "Tell me of the sea."),), threading.Event()
+    model.read_ahead(Request(said, "summarize"), never)
     assert server.seen == []
+    model.read_ahead(Request(said, "chat"), never)
+    list(model.stream([Request(said, "summarize")], SHORT, never))
+    assert [cached for cached, _ in server.seen] == [0, 0]
