@@ -2,8 +2,9 @@
 
 The tokens of a request are those that it would get alone: rows share matrix products, never positions or random
 numbers. In float32 that is exact in practice; in bfloat16 a product over another number of rows rounds otherwise, and
-two tokens that are equally likely to 8 bits can change places: of twelve answers of 32 tokens by SmolLM2 (135 million
-weights) seven were the same alone and in a batch, in float32 all twelve. $PALAVER_TORCH_DTYPE=float32 chooses.
+two tokens that are equally likely to 8 bits can change places: of 24 answers of 32 tokens by SmolLM2 (135 million
+weights) 14 were the same alone and in a batch, in float32 all 24, as `generate()` writes them.
+$PALAVER_TORCH_DTYPE=float32 chooses.
 """
 
 from __future__ import annotations

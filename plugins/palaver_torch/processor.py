@@ -44,9 +44,16 @@ class Processor:
     def norm(self, x: torch.Tensor, more: torch.Tensor | None, scale: torch.Tensor) -> torch.Tensor:
         """See `llama.Between`."""
         rows, width = x.shape
-        out = torch.empty(rows, width, dtype=self.shape.dtype)
-        at = [_address(one) for one in (x, x if more is None else more.contiguous(), scale, out)]
         name = "norm" if more is None else "add_norm"
+        out = torch.empty(rows, width, dtype=self.shape.dtype)
+        more = out if more is None else more.contiguous()
+        numbers = self.shape.dtype
+        at = [
+            _address(x, torch.float32),
+            _address(more, numbers),
+            _address(scale, torch.float32),
+            _address(out, numbers),
+        ]
         self._run(name, [*at, rows, width, self._epsilon], self._run.threads(x.numel() * 8))
         return out
 
@@ -57,7 +64,7 @@ class Processor:
             left, right = both.chunk(2, dim=1)
             return torch.nn.functional.silu(left) * right
         out = torch.empty(rows, width, dtype=both.dtype)
-        self._run("gate", [_address(both), _address(out), rows, width], self._run.threads(both.numel() * 4))
+        self._run("gate", [self._at(both), self._at(out), rows, width], self._run.threads(both.numel() * 4))
         return out
 
     def turn(
@@ -75,8 +82,9 @@ class Processor:
         """
         shape, mixed, rows = self.shape, mixed.contiguous(), mixed.shape[0]
         out = torch.empty(rows, shape.heads, shape.head, dtype=mixed.dtype)
-        at = [_address(one) for one in (mixed, turns, positions, slots, keys, values, out)]
-        self._run("turn", [*at, rows, keys.shape[2]], self._run.threads(mixed.numel() * 4))
+        whose = [_address(turns, torch.complex64), _address(positions, torch.long), _address(slots, torch.long)]
+        at = [self._at(one) for one in (mixed, keys, values, out)]
+        self._run("turn", [at[0], *whose, *at[1:], rows, keys.shape[2]], self._run.threads(mixed.numel() * 4))
         return out
 
     def attend(
@@ -99,10 +107,14 @@ class Processor:
         threads = self._run.threads(work)
         scores = torch.empty(threads, self._at_once, columns)
         out = torch.empty_like(queries)
-        at = [_address(one) for one in (queries, keys, values, slots, ends, scores, out)]
+        at = [self._at(one) for one in (queries, keys, values)]
+        at += [_address(slots, torch.long), _address(ends, torch.long), _address(scores, torch.float32), self._at(out)]
         factor = self._bits(self.shape.head**-0.5 if scale is None else scale)
         self._run("attend", [*at, rows, keys.shape[2], columns, window or longest, factor], threads)
         return out
+
+    def _at(self, tensor: torch.Tensor) -> int:
+        return _address(tensor, self.shape.dtype)
 
 
 def processor_of(shape: Shape, device: torch.device) -> Processor | None:
@@ -121,6 +133,6 @@ def _made(shape: Shape) -> Processor | None:
         return None
 
 
-def _address(tensor: torch.Tensor) -> int:
-    assert tensor.is_contiguous(), "kernels count on rows that lie side by side"
+def _address(tensor: torch.Tensor, dtype: torch.dtype) -> int:
+    assert tensor.is_contiguous() and tensor.dtype == dtype, "the kernels would read something else"
     return tensor.data_ptr()

@@ -117,6 +117,7 @@ class SlotCache(Cache):
 
     def begin_prefill(self, segments: Sequence[Segment]) -> None:
         """The next forward pass reads these pieces of prompts, one after the other in one row."""
+        assert all(one.slot < self.slots and one.start + one.length <= self.columns for one in segments), "no room"
         self._segments, self._decode = tuple(segments), None
         if self._processor is not None:
             owners = [(piece.slot, piece.length) for piece in segments]
@@ -128,6 +129,7 @@ class SlotCache(Cache):
         """The next pass reads one token a row, for the slots 0..R-1, at `positions` (R); `lengths` count it too."""
         rows = torch.arange(positions.shape[0], device=positions.device)
         ends, longest = positions + 1, max(lengths)
+        assert len(lengths) <= self.slots and longest <= self.columns, "no room"
         if self._processor is not None:
             self._decode = _Decode(rows, positions, ends, longest, ())
             return
