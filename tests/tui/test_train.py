@@ -13,6 +13,7 @@ import pytest
 from tests.core.scripted import says
 from tests.tui.chat_app import Chat, chat
 from tests.tui.run_files import ALARM, BEGUN, ENDED, RISING, SAMPLED, write
+from textual.widgets import Input
 
 from palaver_tui import trainer, training
 from palaver_tui.screens.train import TrainScreen
@@ -148,8 +149,52 @@ def test_the_words_of_the_form_are_the_command_line() -> None:
         "seq2seq", "--source", "a.txt", "--target", "b.txt", "--out", "o", "--steps", "5",
     ]  # fmt: skip
     assert "kind" in wrong(given | {"kind": "gan"})
+    assert trainer.folder_of(["finetune", "m", "--turns", "rating>3"]) == Path.cwd() / "tuned"
     assert trainer.folder_of(["lm", "x", "--out=here"]) == Path.cwd() / "here"
     assert trainer.folder_of(["resume", "there", "--steps", "9"]) == Path.cwd() / "there"
+
+
+def test_the_form_begins_a_fine_tuning_from_pairs_or_from_ones_own_turns(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("{}", "utf-8")
+    given = {"kind": "finetune", "model": "m", "text": str(pairs), "target": "", "out": "o", "settings": "--keep 10"}
+    # --keep stands there for the other kinds, and finetune does not know it
+    assert arguments(given) == ["finetune", "m", "--source", str(pairs), "--out", "o"]
+    assert wrong(given) == ""
+    mine = given | {"text": "turns: task:summarize rating>3", "settings": "--rank 4"}
+    assert arguments(mine) == ["finetune", "m", "--turns", "task:summarize rating>3", "--out", "o", "--rank", "4"]
+    assert wrong(mine) == ""
+    assert wrong(given | {"model": " "}) == "a model to fine-tune is needed"
+    (tmp_path / "config.json").write_text("{}", "utf-8")
+    assert "holds a model already" in wrong(given | {"out": str(tmp_path)})
+
+
+async def test_a_model_is_fine_tuned_from_the_form_and_chatted_with(tmp_path: Path) -> None:
+    for module in ("torch", "transformers", "peft"):
+        pytest.importorskip(module)
+    from tests.plugins.torch_models import llama
+
+    llama(tmp_path / "base")
+    for name, word in (("in.txt", "cat"), ("out.txt", "mat")):
+        (tmp_path / name).write_text("".join(f"the {word} {n}\n" for n in range(40)), "utf-8")
+    typed = {
+        "kind": "finetune", "model": "./base", "text": "in.txt", "target": "out.txt", "out": "mine",
+        "settings": "--steps 2 --batch 8 --learning-rate 0.01 --keep-worse",
+    }  # fmt: skip
+    async with train(tmp_path) as (talk, screen):
+        await talk.pilot.press("n")
+        await talk.until(lambda: isinstance(talk.app.screen, TrainForm))
+        for name, value in typed.items():
+            talk.app.screen.query_one(f"#{name}", Input).value = value
+        await talk.until(lambda: "$ palaver train finetune ./base --source in.txt --target out.txt" in talk.shown())
+        await talk.pilot.press("enter")
+        await talk.until(lambda: screen._view is not None and bool(screen._view.ended))
+        await talk.until(lambda: "$ palaver chat -m ./mine" in talk.shown())
+        await talk.until(lambda: all(one.process.poll() == 0 for one in screen._children.values()))
+        await talk.pilot.press("enter")
+        await talk.until(lambda: talk.app.screen is talk.screen)
+        conversation = talk.screen.conversation
+        await talk.until(lambda: conversation is not None and conversation.session.model == "mine")
 
 
 def test_a_run_that_was_resumed_is_read_anew(tmp_path: Path) -> None:

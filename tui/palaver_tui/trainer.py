@@ -13,7 +13,7 @@ from pathlib import Path
 from palaver.terminal import safe_line
 
 LOG = "train.log"
-DEFAULT_OUT = "checkpoint"
+DEFAULT_OUT, DEFAULT_TUNED = "checkpoint", "tuned"
 BEGINNINGS = ("lm", "autoencoder", "seq2seq", "finetune", "resume")
 """What may follow `palaver train`, of what makes a run."""
 
@@ -43,7 +43,7 @@ def folder_of(words: Sequence[str]) -> Path:
     if words[:1] == ["resume"]:
         named = next((one for one in words[1:] if not one.startswith("-")), ".")
         return Path(named).expanduser().absolute()
-    found = DEFAULT_OUT
+    found = DEFAULT_TUNED if words[:1] == ["finetune"] else DEFAULT_OUT
     for at, word in enumerate(words):
         if word == "--out" and at + 1 < len(words):
             found = words[at + 1]

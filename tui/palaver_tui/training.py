@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+TUNED = "finetune.json"
+"""What `palaver train finetune` writes beside the weights, at the end of all."""
 METRICS, CONTROL, RUN, CHECKPOINT = "metrics.jsonl", "control.json", "run.json", "checkpoint.json"
 KNOWN, MOST_KNOWN = "train-runs.json", 30
 _TAIL = 64

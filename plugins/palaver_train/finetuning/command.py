@@ -99,7 +99,7 @@ def make_command(perform: Perform) -> click.Command:
 
 def _folder(model: str) -> Path:
     """The folder that a path or the name of an installed model means."""
-    for path in (Path(model).expanduser(), paths.models_dir() / model):
+    for path in (Path(model).expanduser(), paths.model_dir(model)):
         if (path / "config.json").is_file():
             return path.resolve()
         found = sorted(path.glob("*/config.json")) if path.is_dir() and not Path(model).is_absolute() else []

@@ -57,6 +57,7 @@ class TrainScreen(RunScreen):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
+        self._session = session
         self._listed: tuple[Path, ...] = ()
         self._values: dict[str, str] = {}
 
@@ -181,7 +182,9 @@ class TrainScreen(RunScreen):
         """Fill in the form for a new run."""
         from palaver_tui.screens.train_form import TrainForm
 
-        self.app.push_screen(TrainForm(self._values), self._begin_new)
+        registry = self._session.registry
+        here = (info for info in registry.models() if info.backend == "torch" and registry.is_installed(info))
+        self.app.push_screen(TrainForm(self._values, [info.name for info in here]), self._begin_new)
 
     def _begin_new(self, chosen: Sequence[str] | None) -> None:
         if chosen is not None:

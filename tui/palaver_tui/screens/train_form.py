@@ -14,7 +14,9 @@ from textual.widgets import Input
 from palaver_tui.screens.command_form import CommandForm, Files, Words, bindings
 from palaver_tui.training import METRICS
 
-KINDS = ("lm", "autoencoder", "seq2seq")
+KINDS = ("lm", "autoencoder", "seq2seq", "finetune")
+TURNS = "turns:"
+"""Before a filter: the examples are turns of one's own."""
 FIRST = {"kind": "lm", "out": "checkpoint", "settings": "--keep 10"}
 
 
@@ -23,16 +25,19 @@ class TrainForm(CommandForm[Sequence[str] | None]):
 
     HEAD = ("Train", "a new run")
     MEANT: ClassVar = {
-        "kind": "lm goes on with a text; autoencoder makes vectors; seq2seq turns one text into another",
-        "text": "a file to learn from, or a .toml with all settings; for seq2seq the sources, a text a line",
-        "target": "for seq2seq: what the sources become, line by line",
+        "kind": "lm goes on with a text; autoencoder makes vectors; seq2seq turns a text into another; finetune",
+        "model": "for finetune: the model that goes on learning, an installed one or a folder",
+        "text": "a file to learn from, or a .toml with all settings; sources, a text a line; or turns:FILTER",
+        "target": "for seq2seq and finetune: what the sources become, line by line",
         "out": "a folder for the checkpoints",
         "settings": "--steps 2000 --width 128 --context 64 --keep 10; palaver train lm --help lists all",
     }
     BINDINGS: ClassVar = bindings("train_form")
 
-    def __init__(self, values: dict[str, str]) -> None:
+    def __init__(self, values: dict[str, str], models: Sequence[str] = ()) -> None:
+        """`models` can be fine-tuned and are here."""
         super().__init__(values)
+        self._models = models
         for name, value in FIRST.items():
             values.setdefault(name, value)
 
@@ -46,7 +51,9 @@ class TrainForm(CommandForm[Sequence[str] | None]):
 
     def offers(self, field: str) -> Suggester | None:
         """What completes a field."""
-        return Words(KINDS) if field == "kind" else Files() if field in ("text", "target") else None
+        if field in ("kind", "model"):
+            return Words(KINDS) if field == "kind" else Files(self._models)
+        return Files() if field in ("text", "target") else None
 
     def first(self) -> str:
         """The kind is there already."""
@@ -73,9 +80,22 @@ def arguments(values: dict[str, str]) -> list[str]:
         ValueError: a quotation mark in the settings is not closed.
     """
     kind, text, target = (values[name].strip() for name in ("kind", "text", "target"))
+    if kind == "finetune":
+        return [kind, *_finetuned(values)]
     given = ["--source", text] if kind == "seq2seq" and text and not text.endswith((".toml", ".json")) else [text]
     more = ["--target", target] if target else []
     return [kind, *filter(None, given), *more, "--out", values["out"].strip(), *shlex.split(values["settings"])]
+
+
+def _finetuned(values: dict[str, str]) -> list[str]:
+    """The same behind `finetune`: its model, its examples, and no settings of the other kinds."""
+    model, text, target, out = (values[name].strip() for name in ("model", "text", "target", "out"))
+    given = ["--source", text] if text else []
+    if text.startswith(TURNS):
+        given = ["--turns", text.removeprefix(TURNS).strip()]
+    settings = "" if values["settings"].strip() == FIRST["settings"] else values["settings"]
+    more = ["--target", target] if target else []
+    return [*filter(None, [model]), *given, *more, "--out", out, *shlex.split(settings)]
 
 
 def wrong(values: dict[str, str]) -> str:
@@ -83,15 +103,19 @@ def wrong(values: dict[str, str]) -> str:
     kind, text, out = (values[name].strip() for name in ("kind", "text", "out"))
     if kind not in KINDS:
         return f"the kind is one of {', '.join(KINDS)}"
+    if kind == "finetune" and not values["model"].strip():
+        return "a model to fine-tune is needed"
     if not text:
         return "a text to learn from is needed"
-    for name in ("text", "target"):
+    for name in ("target",) if kind == "finetune" and text.startswith(TURNS) else ("text", "target"):
         if values[name].strip() and not Path(values[name].strip()).expanduser().is_file():
             return f"there is no file {values[name].strip()}"
     if not out:
         return "a folder for the checkpoints is needed"
     if (Path(out).expanduser() / METRICS).exists():
         return f"{out} holds a run already: name another folder"
+    if kind == "finetune" and (Path(out).expanduser() / "config.json").exists():
+        return f"{out} holds a model already: name another folder"
     try:
         shlex.split(values["settings"])
     except ValueError:

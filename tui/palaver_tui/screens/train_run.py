@@ -173,6 +173,8 @@ class RunScreen(PlaceScreen):
             assert self._folder is not None
             task = words.task_of(training.settings_of(self._folder))
             self.post_message(Go("Chat", f"/model {self._model(one.name)}\n/{task} "))
+        elif self._view is not None and self._view.ended and (self._view.folder / training.TUNED).exists():
+            self.post_message(Go("Chat", f"/model {self._model('')}"))
         elif self._view is not None:
             self._say("there is no checkpoint yet: the first comes with the first evaluation")
 

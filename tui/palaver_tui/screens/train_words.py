@@ -11,7 +11,7 @@ from textual.content import Content
 
 from palaver.terminal import safe_line
 from palaver_tui.places import Keys
-from palaver_tui.training import Checkpoint, RunView, Values
+from palaver_tui.training import TUNED, Checkpoint, RunView, Values
 from palaver_tui.widgets.footer import Hint
 from palaver_tui.widgets.header import fold
 from palaver_tui.widgets.table import Column, Layout
@@ -76,9 +76,10 @@ LAYOUTS: Sequence[Layout] = (
     ),
 )
 NOTHING_YET = (
-    "No run yet. n begins one: a language model from a text, an autoencoder from a text a line, or a model that turns "
-    "one text into another from pairs.\n\nA first one: kind lm, any text file of some hundred thousand characters. "
-    "On two cores the small settings take minutes. palaver train --help tells all."
+    "No run yet. n begins one: a language model from a text, an autoencoder from a text a line, a model that turns one "
+    "text into another from pairs, or a model of others that goes on learning from your examples (finetune).\n\n"
+    "A first one: kind lm, any text file of some hundred thousand characters. On two cores the small settings take "
+    "minutes. palaver train --help tells all."
 )
 _WHY = {"finished": "done", "patience": "done", "minutes": "done", "stopped": "stopped"}
 
@@ -219,6 +220,8 @@ def command(view: RunView) -> str:
     folder = shlex.quote(named(view.folder))
     if view.is_running:
         return f"palaver train tell {folder} {'go' if view.is_paused else 'pause'}"
+    if (view.folder / TUNED).exists():
+        return f"palaver chat -m {folder}"
     return f"palaver train resume {folder}"
 
 
