@@ -1,70 +1,20 @@
-"""What history keeps, finds again, and refuses."""
+"""What history keeps of a turn, finds again and lists."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-import stat
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.core.written import answer, raw_connection, score, start, store
 
 from palaver.errors import NotFound, StoreError
-from palaver.metric import Score
 from palaver.model import Generation, GenerationConfig, Message
-from palaver.store import Store, TurnStart, migrations, parse_filter
+from palaver.store import Store, parse_filter
 from palaver.store import sqlite as recipe
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "home" / "history.db") as opened:
-        yield opened
-
-
-def start(store: Store, *, text: str = "The cat sat.", **changes: object) -> TurnStart:
-    fields: dict[str, object] = {
-        "run_id": store.begin_run("chat"),
-        "task": "translate",
-        "model": "opus-mt-en-de",
-        "model_ref": "marian:opus-mt-en-de",
-        "inputs": {"text": text},
-        "input_text": text,
-    }
-    return TurnStart(**(fields | changes))  # type: ignore[arg-type]
-
-
-def answer(store: Store, output: str = "Die Katze saß.", *, status: str = "complete", **changes: Any) -> int:
-    turn_id = store.begin_turn(start(store, **changes))
-    store.finish_turn(turn_id, output=output, raw=output, status=status, generation=Generation(output, "stop"))
-    return turn_id
-
-
-def scorable(store: Store) -> int:
-    turn_id = answer(store)
-    store.add_references(turn_id, ["Die Katze sass."])
-    return turn_id
-
-
-def score(
-    value: float | None, *, metric: str = "chrf", stats: tuple[float, ...] = (1.0, 2.0), error: str = ""
-) -> Score:
-    return Score(metric, "chrF", value, "sentence", stats=stats, corpus_signature="corpus", error=error)
-
-
-def raw_connection(path: Path) -> recipe.Connection:
-    return recipe.connect(path, write=True)
-
-
-# -- a turn
+__all__ = ["store"]
 
 
 def test_a_turn_comes_back_as_it_went_in(store: Store) -> None:
@@ -151,87 +101,6 @@ def test_a_closed_history_says_so(store: Store) -> None:
         store.page()
 
 
-# -- references and scores
-
-
-def test_references_add_up_and_supersede(store: Store) -> None:
-    turn_id = answer(store)
-    store.add_references(turn_id, ["a", "b", "a"])
-    store.add_references(turn_id, ["b", "c"], origin="imported")
-    assert [(one.text, one.origin) for one in store.turn(turn_id).references] == [
-        ("a", "written"),
-        ("b", "written"),
-        ("c", "imported"),
-    ]
-    store.replace_references(turn_id, ["d"], origin="post-edit")
-    assert [(one.text, one.origin) for one in store.turn(turn_id).references] == [("d", "post-edit")]
-    with closing(raw_connection(store.path)) as db:
-        rows = db.execute("SELECT text, superseded_by FROM refs ORDER BY id").fetchall()
-        assert [(row["text"], row["superseded_by"]) for row in rows] == [("a", 4), ("b", 4), ("c", 4), ("d", None)]
-
-
-def test_a_changed_reference_makes_a_new_score_and_keeps_the_old(store: Store) -> None:
-    turn_id = answer(store)
-    store.add_references(turn_id, ["one"])
-    store.add_scores(turn_id, [score(40.0)])
-    store.add_references(turn_id, ["two"])
-    assert store.turn(turn_id).scores == ()  # nothing has been scored against both yet
-    store.add_scores(turn_id, [score(55.0)])
-    assert [one.value for one in store.turn(turn_id).scores] == [55.0]
-    assert [one.value for _, _, one in store.all_scores(turn_id)] == [40.0, 55.0]
-    store.replace_references(turn_id, ["one"])  # back to the first set: its score counts again
-    assert [one.value for one in store.turn(turn_id).scores] == [40.0]
-
-
-def test_scoring_twice_adds_nothing_and_an_error_can_be_followed_by_a_number(store: Store) -> None:
-    turn_id = answer(store)
-    store.add_scores(turn_id, [score(None, error="no tokenizer")])
-    store.add_scores(turn_id, [score(None, error="no tokenizer")])
-    store.add_scores(turn_id, [score(3.0)])
-    store.add_scores(turn_id, [score(3.0)])
-    assert len(store.all_scores(turn_id)) == 2
-    assert [one.value for one in store.turn(turn_id).scores] == [3.0]
-
-
-def test_the_main_score_is_the_first_in_the_tasks_order(store: Store) -> None:
-    turn_id = scorable(store)
-    scores = [Score(name, name.upper(), float(place), name) for place, name in enumerate(("ter", "bleu", "chrf"))]
-    store.add_scores(turn_id, scores)
-    assert list(store.turn(turn_id).scores) == scores
-    line = store.page()[0]
-    assert (line.main, line.second) == (("TER", 0.0), ("BLEU", 1.0))
-
-
-def test_numbers_that_need_no_reference_are_kept_but_are_no_main_score(store: Store) -> None:
-    turn_id = answer(store)
-    store.add_scores(turn_id, [score(7.0, metric="length")])
-    assert [one.value for one in store.turn(turn_id).scores] == [7.0]
-    assert store.page()[0].main is None
-
-
-def test_a_corpus_is_the_sum_over_complete_turns_only(store: Store) -> None:
-    for status in ("complete", "truncated", "cancelled", "failed", "complete"):
-        store.add_scores(answer(store, status=status), [score(50.0, stats=(0.1, 3.0))])
-    # two complete turns of five: 0.1 + 0.1 and 3 + 3
-    assert store.corpus(None, "chrf") == [("corpus", (0.2, 6.0), 2)]
-    assert store.corpus(parse_filter("is:failed"), "chrf") == []
-    assert store.corpus(None, "bleu") == []
-
-
-def test_what_could_not_be_scored_is_in_no_corpus(store: Store) -> None:
-    store.add_scores(scorable(store), [score(math.nan)])
-    store.add_scores(scorable(store), [score(math.inf, metric="ter")])
-    store.add_scores(scorable(store), [score(1.0, stats=(math.nan, 1.0))])
-    assert store.corpus(None, "chrf") == []
-    newest, *_, oldest = store.page()
-    assert oldest.main == ("chrF", None)
-    assert newest.main == ("chrF", 1.0)
-    assert "nan" in store.turn(oldest.id).scores[0].error
-
-
-# -- what people add, and take away
-
-
 def test_ratings_notes_and_tags_can_be_set_and_taken_back(store: Store) -> None:
     turn_id = answer(store)
     store.rate(turn_id, 5)
@@ -263,9 +132,6 @@ def test_a_deleted_text_is_gone_from_the_file(store: Store) -> None:
     for file in store.path.parent.iterdir():
         assert secret.encode() not in file.read_bytes()
     assert store.turn(kept).output
-
-
-# -- odd values
 
 
 @pytest.mark.parametrize(
@@ -317,9 +183,6 @@ def test_a_numpy_number_is_stored_as_a_number(store: Store) -> None:
     assert (found.value, found.stats) == (0.5, (3, 0.25))
 
 
-# -- lists
-
-
 def test_pages_cover_ten_thousand_rows_without_gap_or_repeat(store: Store) -> None:
     run_id = store.begin_run("eval")
     one = start(store, run_id=run_id)
@@ -359,162 +222,3 @@ def test_an_abandoned_scroll_keeps_no_journal_alive(store: Store) -> None:
     with closing(raw_connection(store.path)) as db:
         busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     assert busy == 0  # an open cursor would have kept the WAL from being emptied
-
-
-# -- the file
-
-
-@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
-def test_history_is_for_its_owner_alone(store: Store) -> None:
-    answer(store)
-    assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in store.path.parent.iterdir()}
-    assert modes == dict.fromkeys(("history.db", "history.db-wal", "history.db-shm"), 0o600)
-
-
-def test_opening_an_up_to_date_history_imports_no_migration_tool(store: Store) -> None:
-    script = (
-        "import sys, pathlib; from palaver.store import Store; Store.open(pathlib.Path(sys.argv[1])).close(); "
-        "print([m for m in ('sqlite_utils', 'numpy', 'click') if m in sys.modules])"
-    )
-    out = subprocess.run([sys.executable, "-c", script, store.path], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
-
-
-def test_even_a_new_history_loads_no_numbers_library(tmp_path: Path) -> None:
-    script = (
-        "import sys, pathlib; from palaver.store import Store; Store.open(pathlib.Path(sys.argv[1])).close(); "
-        "print([m for m in ('numpy', 'pandas') if m in sys.modules]); import numpy"
-    )
-    new = tmp_path / "history.db"
-    out = subprocess.run([sys.executable, "-c", script, new], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"  # and afterwards it can be imported as ever
-
-
-def file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@pytest.mark.parametrize("in_wal", [False, True], ids=["settled", "still-in-wal"])
-def test_a_newer_history_is_refused_and_left_as_it_is(tmp_path: Path, in_wal: bool) -> None:
-    path = tmp_path / "history.db"
-    with Store.open(path) as store:
-        answer(store)
-    db = raw_connection(path)
-    db.execute("PRAGMA user_version=99")
-    if not in_wal:
-        db.close()
-    before = file_hash(path)
-    try:
-        with pytest.raises(StoreError, match="newer Palaver") as caught:
-            Store.open(path)
-        assert caught.value.code == "history_newer"
-        assert "upgrade" in caught.value.fix
-        assert file_hash(path) == before
-    finally:
-        db.close()
-
-
-def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "logs.db"
-    with closing(raw_connection(path)) as db:
-        db.execute("CREATE TABLE responses (id)")
-    before = file_hash(path)
-    with pytest.raises(StoreError, match="another program"):
-        Store.open(path)
-    assert file_hash(path) == before
-
-
-@pytest.mark.parametrize("damage", ["text", "truncated", "zeroed"])
-def test_a_damaged_file_says_so_and_can_be_set_aside(tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "history.db"
-    with Store.open(path) as store:
-        for _ in range(20):
-            answer(store, "word " * 500)
-    whole = path.read_bytes()
-    broken = {"text": b"Dear diary,\n" * 100, "truncated": whole[: len(whole) // 2], "zeroed": bytes(len(whole))}[
-        damage
-    ]
-    path.write_bytes(broken)
-    with pytest.raises(StoreError, match="damaged") as caught:
-        Store.open(path)
-    assert "doctor" in caught.value.fix
-    aside = Store.set_aside(path)
-    assert aside.read_bytes() == broken
-    assert aside.name.startswith("history.db.damaged-")
-    with Store.open(path) as store:
-        assert store.count() == 0
-
-
-def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
-    blocker = tmp_path / "file"
-    blocker.write_text("not a folder")
-    with pytest.raises(StoreError, match="history"):
-        Store.open(blocker / "history.db")
-
-
-# -- migrations
-
-
-def test_the_version_counts_the_migrations() -> None:
-    assert len(migrations.MIGRATIONS) == migrations.VERSION
-
-
-def old_history(path: Path, stop_before: str) -> None:
-    """A file as an earlier version left it, with one turn."""
-    with closing(raw_connection(path)) as db:
-        recipe.prepare_for_writing(db)
-        with recipe.writing(db):
-            migrations.apply(db, stop_before=stop_before)
-        db.execute("INSERT INTO runs (kind, title, created) VALUES ('chat', '', 1.0)")
-        empty = dict.fromkeys(
-            ("language", "backend", "plugin", "plugin_version", "palaver_version", "model_digest"), ""
-        )
-        columns: dict[str, str | int | float] = {
-            "run_id": 1, "created": 1.0, "touched": 1.0, "status": "complete", "task": "chat", "model": "m",
-            "model_ref": "b:m", **empty, "pid": 1, "process_start": "", "boot_id": "", "options": "{}",
-            "config": json.dumps({"temperature": 0.5, "from_the_past": 1}), "input_text": "hello there",
-            "output": "Katzenklappe", "inputs": "{}", "prompt": "[]",
-        }  # fmt: skip
-        marks = ", ".join("?" * len(columns))
-        db.execute(f"INSERT INTO turns ({', '.join(columns)}) VALUES ({marks})", tuple(columns.values()))
-
-
-def schema(path: Path) -> list[tuple[str, str]]:
-    with closing(raw_connection(path)) as db:
-        rows = db.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%migrations%' ORDER BY name")
-        return [(row["name"], row["sql"]) for row in rows.fetchall()]
-
-
-@pytest.mark.parametrize("stop_before", [one.__name__ for one in migrations.MIGRATIONS[1:]])
-def test_every_earlier_history_catches_up_and_is_backed_up_first(tmp_path: Path, stop_before: str) -> None:
-    path, fresh = tmp_path / "history.db", tmp_path / "fresh.db"
-    old_history(path, stop_before)
-    Store.open(fresh).close()
-    with Store.open(path) as store:
-        assert [turn.output for turn in store.turns()] == ["Katzenklappe"]
-        assert store.turn(1).config == GenerationConfig(temperature=0.5)
-        for query in ("katzenklappe", "katz*", "*klappe*"):
-            assert store.count(parse_filter(query)) == 1  # found by an index that the old file did not have
-        assert store.check() == {"pages": "ok", "search": "ok"}
-    assert schema(path) == schema(fresh)
-    (backup,) = tmp_path.glob("history.db.before-*")
-    with closing(raw_connection(backup)) as db:
-        assert db.execute("SELECT output FROM turns").fetchone()[0] == "Katzenklappe"
-        assert db.execute("PRAGMA user_version").fetchone()[0] < migrations.VERSION
-    if os.name == "posix":
-        assert stat.S_IMODE(backup.stat().st_mode) == 0o600
-
-
-def test_an_empty_file_becomes_a_history_without_a_backup(tmp_path: Path) -> None:
-    path = tmp_path / "history.db"
-    path.touch()
-    Store.open(path).close()
-    assert [file.name for file in tmp_path.iterdir()] == ["history.db"]
-
-
-def test_a_backup_is_whole_and_can_be_opened(store: Store, tmp_path: Path) -> None:
-    turn_id = answer(store, "kept")
-    copy = store.backup(tmp_path / "copy.db")
-    with Store.open(copy) as other:
-        assert other.turn(turn_id).output == "kept"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.core.test_cli import Palaver, palaver
+from tests.core.called import Palaver, palaver
 
 from palaver import streams
 from palaver.plans import MANY, Wanted, make_plans

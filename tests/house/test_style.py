@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for root in ("core", "plugins", "tui") for path in (ROOT / root).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LONGEST = 400
 """Lines of a file: more is two subjects."""
 WIDGETS = {"Static", "Label", "Button", "OptionList", "Option", "Select", "Tab", "Checkbox", "RadioButton", "Tooltip"}
@@ -44,7 +45,7 @@ def test_a_file_opens_with_a_sentence(path: Path) -> None:
     assert first.rstrip().endswith((".", ":")), first
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=names([*SOURCES, *TESTS]))
 def test_a_file_is_one_subject_long(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= LONGEST
 
