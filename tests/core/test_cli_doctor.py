@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.core.called import LEAD, TEXT, Palaver, asked, palaver, store
+from tests.core.called import LEAD, TEXT, Palaver, asked, palaver
 
 from palaver.store import Store
 
