@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 from tests.core.scripted import says
 from tests.tui.chat_app import Held, chat
 from textual.events import Key
+
+from palaver_tui.screens import live
+from palaver_tui.screens.chat import ChatScreen
 
 
 async def test_ctrl_j_breaks_the_line_and_enter_sends(tmp_path: Path) -> None:
@@ -141,3 +145,40 @@ async def test_a_refused_line_opens_no_menu_until_it_is_changed(tmp_path: Path) 
         await talk.pilot.press("m")
         await talk.pilot.pause()
         assert talk.screen.prompt.menu_is_open
+
+
+async def test_a_key_lays_nothing_out_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid_out: list[bool] = []
+    async with chat(tmp_path, says("ok")) as talk:
+        await talk.ask("Hi")
+        await talk.pilot.press("a")  # the first one changes what enter does, and so the hints
+        await talk.pilot.pause()
+        refresh = ChatScreen._refresh_layout
+        monkeypatch.setattr(
+            ChatScreen, "_refresh_layout", lambda *given, **named: (laid_out.append(True), refresh(*given, **named))
+        )
+        await talk.pilot.press(*"bcdef ghij")
+        await talk.until(lambda: "abcdef ghij" in talk.shown())
+        assert laid_out == []
+        await talk.pilot.press("ctrl+j")  # a second line takes a row from the transcript
+        await talk.until(lambda: bool(laid_out))
+
+
+async def test_garbage_is_collected_once_what_was_resumed_is_drawn_and_nobody_types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected = threading.Event()
+    async with chat(tmp_path, says("ok")) as talk:
+        for question in ("One?", "Two?"):
+            await talk.ask(question)
+        monkeypatch.setattr(live, "collect_now", collected.set)
+        collected.clear()
+        talk.screen.resume()
+        await talk.until(collected.is_set)
+        talk.screen.rest_soon()
+        waiting = talk.screen._resting
+        assert waiting is not None
+        starts: list[bool] = []
+        monkeypatch.setattr(waiting, "reset", lambda: starts.append(True))
+        await talk.pilot.press("a")
+        await talk.until(lambda: starts == [True])

@@ -166,6 +166,7 @@ class ChatScreen(AheadScreen):
 
     @on(TextArea.Changed)
     def _typed(self) -> None:
+        self.put_off_rest()
         self.suggest()
         self.preview_soon()
         self.typed_more()

@@ -17,6 +17,7 @@ from palaver_tui.collector import collect_now
 from palaver_tui.conversation import OpenSession
 from palaver_tui.screens.talk import NOTHING_LOADED, TalkScreen, traceback_of
 from palaver_tui.widgets.exchange import LEGEND, Exchange
+from palaver_tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
     from palaver.metric import Span
@@ -197,11 +198,22 @@ class LiveScreen(TalkScreen):
         self.refresh_hints()
         self.rest_soon()
 
+    @on(Transcript.Settled)
     def rest_soon(self) -> None:
-        """Collect garbage when nothing has been written for a while."""
+        """Collect garbage when nothing has been written, by the model or by the user, for a while."""
         if self._resting is not None:
             self._resting.stop()
-        self._resting = self.set_timer(REST_SECONDS, lambda: None if self.running else collect_now())
+        self._resting = self.set_timer(REST_SECONDS, self._rest)
+
+    def put_off_rest(self) -> None:
+        """Somebody types."""
+        if self._resting is not None:
+            self._resting.reset()
+
+    def _rest(self) -> None:
+        self._resting = None
+        if self.running is None:
+            collect_now()
 
     def _go_on(self, turn: Turn) -> None:
         """The conversation's path leads to this turn now."""

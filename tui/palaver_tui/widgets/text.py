@@ -28,8 +28,10 @@ class Text(Static):
         super().__init__(_content(text), markup=False, id=id, classes=classes)
 
     def show(self, text: str | Content) -> None:
-        """Replace what is shown."""
-        self.update(_content(text))
+        """Replace what is shown. The screen is laid out anew only where that can change a size."""
+        content, before = _content(text), self.content
+        if not (isinstance(before, Content) and content.is_same(before)):
+            self.update(content, layout=self.styles.auto_dimensions)
 
 
 def _content(text: str | Content) -> Content:

@@ -33,6 +33,9 @@ class Transcript(VerticalScroll, can_focus=False):
     class EarlierWanted(Message):
         """The user scrolled to the top, and there is more."""
 
+    class Settled(Message):
+        """Turns that were put in have been brought to life, or laid out: nothing more is made by itself."""
+
     class LaterWanted(Message):
         """The user scrolled to the bottom, and the end is not there."""
 
@@ -91,6 +94,8 @@ class Transcript(VerticalScroll, can_focus=False):
         if still and self.scroll_y >= self.max_scroll_y - NEAR:
             still[-1].thaw()
             self.set_timer(THAW_SECONDS, self._thaw)
+        else:
+            self.post_message(self.Settled())
 
     def put(self, widget: Widget) -> AwaitMount:
         """Put anything at the end."""
@@ -132,6 +137,7 @@ class Transcript(VerticalScroll, can_focus=False):
             if turn is not None:
                 self.scroll_to(y=self.scroll_y + turn.virtual_region.y - there, animate=False, force=True)
             self._is_fetching = False
+            self.post_message(self.Settled())
             self.look_above()
 
         self.call_after_refresh(stay)
