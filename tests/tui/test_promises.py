@@ -139,6 +139,8 @@ def lasting(row: str) -> str:
     row = re.sub(r"20\d\d-\d\d-\d\d|\b\d\d:\d\d(:\d\d)?\b|\b\d+\.\d+\.\d+\b|\d+\.\d+ s\b|\d+ tok/s", zeros, row)
     row = re.sub(r" +\d+ ms to import", "  0 ms to import", row)
     row = re.sub(r" *\d+ ms", lambda match: "0 ms".rjust(len(match.group())), row)
+    # A time of more digits leaves less of what stands behind it before the end of the row.
+    row = re.sub(r"speed: .*…$", "speed", row)
     return re.sub(r"speed: .*?(?=   |$)", "speed", row).rstrip()
 
 
