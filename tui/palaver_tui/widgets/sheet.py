@@ -67,7 +67,10 @@ class SheetView(VerticalScroll):
                 yield text
 
     def show(self, sheet: Sheet | None) -> None:
-        """Show a thing, or nothing."""
+        """Show a thing, or nothing; as soon as the rows are there, where somebody was quicker."""
+        if self._rows[-1][0].parent is None:
+            self.call_after_refresh(self.show, sheet)
+            return
         self._head.show(styled((sheet.title, "bold"), (f"  {sheet.head}", "$muted")) if sheet else "")
         facts = [one for one in sheet.facts if one.text][:MOST] if sheet else []
         for index, (label, text) in enumerate(self._rows):
