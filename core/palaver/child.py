@@ -199,9 +199,10 @@ def _stream(model: Model, frame: frames.Frame, wire: Wire, inbox: Inbox) -> None
 def _read_ahead(model: Model | None, frame: frames.Frame, wire: Wire, inbox: Inbox) -> None:
     """Read what may be asked next. Nobody waits for it, so nobody hears of a failure; a draft is kept in no log."""
     stream = frame.get("id")
+    cancel = inbox.cancel_of(stream)
     try:
-        if isinstance(model, ReadsAhead):
-            model.read_ahead(frames.decode(Request, frame["request"]), inbox.cancel_of(stream))
+        if isinstance(model, ReadsAhead) and not cancel.is_set():
+            model.read_ahead(frames.decode(Request, frame["request"]), cancel)
     except BaseException as error:  # a backend may raise anything at all, SystemExit included
         sys.stderr.write(f"reading ahead failed: {type(error).__name__}\n")
     finally:

@@ -13,7 +13,8 @@ wall clock stands the processor time of the model's process, which does not coun
 `ahead` asks the same questions three times, turn by turn in three conversations side by side: as they are; typed at
 five keys a second without a rest and sent with the last key, so that the words of the last second are not read ahead;
 and with a rest before enter, so that all is. The waits of typing are left out, what is read meanwhile is not. `texts`
-asks a dozen conversations of four turns greedily, with what is typed read ahead and without, and counts equal answers.
+asks a dozen conversations of four turns greedily, and counts how many answers stay the same when what is typed is read
+ahead, and how many when the prefix cache is left out and each prompt is read anew.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from palaver.session import Ask, Session
 from palaver.store import Store, Turn
 from palaver_llamacpp.answer import body
 from palaver_llamacpp.catalogue import SMOLLM2, located
-from palaver_llamacpp.server import serve
+from palaver_llamacpp.server import Server, serve
 
 KEYS_A_SECOND = 5
 """Sixty words a minute; without a rest the chat reads once a second what is there."""
@@ -216,27 +217,36 @@ def ahead(turns: int = 12, tokens: int = 48) -> None:
     print(f"read while a question was typed: {statistics.median(read):.2f} s a turn")
 
 
+def written(server: Server, said: list[Message], tokens: int, *, anew: bool = False) -> str:
+    """A greedy answer of llama.cpp itself; `anew` takes nothing from what was read before."""
+    asked = body(Request(tuple(said), "chat"), GenerationConfig(max_new_tokens=tokens))
+    pieces: list[str] = []
+
+    def hear(chunk: Mapping[str, Any]) -> bool:
+        pieces.extend((one.get("delta") or {}).get("content") or "" for one in chunk.get("choices") or ())
+        return False
+
+    server.handle_chat_completions({**asked, "cache_prompt": asked["cache_prompt"] and not anew}, hear)
+    return "".join(pieces)
+
+
 def texts(tokens: int = 48) -> None:
     """Whether the batches that a prompt is read in change what is written greedily."""
-    equal = turns = whole = 0
-    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "history.db") as store:
-        registries = [Registry(Plugins()), Registry(Plugins())]
-        for conversation in CONVERSATIONS:
-            plain, reading = (Session(one, store, model="llamacpp:smollm2") for one in registries)
-            same = True
-            for number, text in enumerate(conversation):
-                if number or reading.registry.running():
-                    typed(reading, text, rests=number % 2 == 0)
-                one, other = ask(plain, text, tokens), ask(reading, text, tokens)
-                same = same and one.output == other.output
-                equal, turns = equal + same, turns + 1
-                if not same:
-                    break  # what follows is another conversation
-            whole += same
-            print(f"{conversation[0]} {'equal' if same else f'another answer to {text}'}", flush=True)
-        for registry in registries:
-            registry.close()
-    print(f"{whole} of {len(CONVERSATIONS)} conversations equal, {equal} of {turns} answers")
+    pull(SMOLLM2, on_progress=lambda progress: None, cancel=threading.Event())
+    plain, ahead, cold = (serve(Path(located(SMOLLM2).path), 8192) for _ in range(3))
+    turns = same_ahead = same_anew = 0
+    for conversation in CONVERSATIONS:
+        said: list[Message] = []
+        for text in conversation:
+            question = [*said, Message("user", text)]
+            answer = written(plain, question, tokens)
+            for end in range(0, len(text), KEYS_A_SECOND):
+                written(ahead, [*said, Message("user", text[:end])], 0)
+            turns += 1
+            same_ahead += written(ahead, question, tokens) == answer
+            same_anew += written(cold, question, tokens, anew=True) == answer
+            said = [*question, Message("assistant", answer.strip())]
+        print(f"{turns} answers: {same_ahead} equal when read ahead, {same_anew} when read anew", flush=True)
 
 
 if __name__ == "__main__":
