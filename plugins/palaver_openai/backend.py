@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, PalaverError, Request, UsageError
+from palaver_openai.connection import Place
 from palaver_openai.events import read_events, refusal
 from palaver_openai.keys import LOOPBACK, key_for
 
@@ -69,13 +71,22 @@ class Server:
         self.info = info
         self._model = info.name.partition("#")[2]
         self._key = key_for(info.path)
-        self._places = threading.BoundedSemaphore(concurrency)
+        self._free: queue.LifoQueue[Place] = queue.LifoQueue()  # the one used last has a connection that is open
+        trusted = httpx.create_ssl_context()  # 30 ms: once for all
         # Redirects are refused: the key and the text go where the user said, nowhere else.
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),
-            follow_redirects=False,
-            trust_env=urlsplit(info.path).hostname not in LOOPBACK,
-        )
+        self._places = [
+            Place(
+                httpx.Client(
+                    timeout=httpx.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),
+                    follow_redirects=False,
+                    trust_env=urlsplit(info.path).hostname not in LOOPBACK,
+                    verify=trusted,
+                )
+            )
+            for _ in range(concurrency)
+        ]
+        for place in self._places:
+            self._free.put(place)
 
     def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         found: queue.SimpleQueue[tuple[int, Delta | PalaverError]] = queue.SimpleQueue()
@@ -102,11 +113,14 @@ class Server:
                 yield item
         finally:
             stop.set()
+            for place in self._places:
+                place.cut(stop)
         for index in sorted(open_requests):
             yield Delta(request=index, finish_reason="cancelled")
 
     def close(self) -> None:
-        self._client.close()
+        for place in self._places:
+            place.client.close()
 
     def _ask(
         self,
@@ -118,11 +132,11 @@ class Server:
     ) -> None:
         import httpx
 
-        with self._places:
+        with self._place(stop) as place:
             if stop.is_set():
                 return
             try:
-                for delta in self._events(index, request, config, stop):
+                for delta in self._events(index, request, config, stop, place):
                     found.put((index, self._without_key(delta)))
             except PalaverError as error:
                 error.message = self._redact(error.message)
@@ -142,10 +156,24 @@ class Server:
             except Exception as error:  # this thread has nobody else to tell
                 found.put((index, ModelFailed(f"Reading the server's answer failed: {self._redact(str(error))}.")))
 
-    def _events(self, index: int, request: Request, config: GenerationConfig, stop: threading.Event) -> Iterator[Delta]:
+    @contextlib.contextmanager
+    def _place(self, stop: threading.Event) -> Iterator[Place]:
+        """One of the server's places, as soon as one is free."""
+        place = self._free.get()
+        place.begin(stop)
+        try:
+            yield place
+        finally:
+            place.end()
+            self._free.put(place)
+
+    def _events(
+        self, index: int, request: Request, config: GenerationConfig, stop: threading.Event, place: Place
+    ) -> Iterator[Delta]:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         url = f"{self.info.path}/chat/completions"
-        with self._client.stream("POST", url, json=self._body(request, config), headers=headers) as response:
+        body, told = self._body(request, config), {"trace": place.trace}
+        with place.client.stream("POST", url, json=body, headers=headers, extensions=told) as response:
             if response.is_redirect:
                 raise ModelFailed(
                     "The server sends this elsewhere, and redirects are not followed.", fix="use its address"

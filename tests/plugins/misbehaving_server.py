@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,8 @@ class Handler(BaseHTTPRequestHandler):
             STREAMS[model] = [error] if model == "echo-key-in-event" else [chunk(f"{key} "), chunk(None, "stop"), DONE]
         if model == "broken":
             return self._plain(500, b"oops", {})
+        if model == "mute-once" and len(self.server.seen) == 1:
+            return self._wait_for_the_end()
         return self._stream(model)
 
     def _stream(self, model: str) -> None:
@@ -79,13 +82,25 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(chunk("Hm"))
                 self.wfile.flush()
                 self.server.stopping.wait(30)
+            elif model == "silent-once" and len(self.server.seen) == 1:
+                self.wfile.write(chunk("Hm"))
+                self.wfile.flush()
+                self._wait_for_the_end()
             elif model == "counted":
                 self._count()
             else:
-                for piece in STREAMS[model]:
+                for piece in STREAMS["good" if model.endswith("-once") else model]:
                     self.wfile.write(piece)
         except OSError:
             self.server.gone.set()
+
+    def _wait_for_the_end(self) -> None:
+        """Say nothing; if the other side hangs up, say that it has."""
+        self.close_connection = True
+        while not self.server.stopping.is_set():
+            if select.select([self.connection], [], [], 0.02)[0]:
+                self.server.gone.set()
+                return
 
     def _count(self) -> None:
         """An answer that ends once four are under way, or after half a second without a fourth."""

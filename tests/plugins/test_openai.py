@@ -128,6 +128,35 @@ def test_cancel_closes_the_connection_so_that_the_server_stops_too(server: Serve
     asked.close()
 
 
+@pytest.mark.parametrize("model", ["mute-once", "silent-once"])
+def test_a_cancel_hangs_up_on_a_silent_server_and_frees_its_place(server: Server, model: str) -> None:
+    info = OpenAICompatible().resolve(f"openai:{server.url}#{model}")
+    assert info is not None
+    asked, cancel, heard = Client(info, concurrency=1), threading.Event(), list[Delta]()
+    first = threading.Thread(target=lambda: heard.extend(asked.stream([ASKED], GenerationConfig(), cancel)))
+    first.start()
+    while not server.seen:
+        assert first.is_alive()
+    cancel.set()
+    first.join()
+    assert heard[-1].finish_reason == "cancelled"
+    assert server.gone.wait(5)  # not after 60 s of silence
+    assert text(list(asked.stream([ASKED], GenerationConfig(), threading.Event()))) == "Guten Tag"
+    asked.close()
+
+
+def test_a_cancel_leaves_the_other_requests_of_the_server_alone(server: Server) -> None:
+    asked, cancel = client(server, "silent-once"), threading.Event()
+    silent = asked.stream([ASKED], GenerationConfig(), cancel)
+    assert next(silent).text == "Hm"
+    other = asked.stream([ASKED], GenerationConfig(), threading.Event())
+    begun = next(other)
+    cancel.set()
+    assert list(silent)[-1].finish_reason == "cancelled"
+    assert text([begun, *other]) == "Guten Tag"
+    asked.close()
+
+
 def test_several_requests_share_the_limit_and_each_ends(server: Server) -> None:
     asked = client(server, "good")
     deltas = list(asked.stream([ASKED] * 9, GenerationConfig(), threading.Event()))
@@ -171,7 +200,8 @@ def test_the_key_goes_into_the_header_and_never_into_a_message(server: Server, m
 
 def test_a_server_has_5_seconds_to_connect_and_60_to_say_something(server: Server) -> None:
     asked = client(server, "good")
-    assert (asked._client.timeout.connect, asked._client.timeout.read) == (5.0, 60.0)
+    limits = {(place.client.timeout.connect, place.client.timeout.read) for place in asked._places}
+    assert limits == {(5.0, 60.0)}
     asked.close()
 
 
