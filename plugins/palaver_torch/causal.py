@@ -15,7 +15,7 @@ from transformers import AttentionInterface
 from palaver import ContextExceeded, Delta, GenerationConfig, ModelFailed, ModelInfo, Request
 from palaver.pieces import Pieces
 from palaver_torch.decode import CausalForward, Job, Limits, Writer, Written
-from palaver_torch.device import cache_budget
+from palaver_torch.device import cache_budget, leave_busy_cores
 from palaver_torch.graphs import CardWriter, writer_of
 from palaver_torch.lean import llama_of
 from palaver_torch.slots import SlotCache
@@ -105,6 +105,7 @@ class CausalModel:
         """See `Model.stream`. In a batch, a prompt longer than the window ends its own request only."""
         if self._writer is None:
             raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
+        leave_busy_cores()
         prompts = self._prompts(requests)
         limits = self._limits(config, prompts)
         jobs: dict[int, Job] = {}

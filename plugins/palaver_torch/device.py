@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from palaver import UsageError
+from palaver.machine import threads
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -67,3 +68,9 @@ def _computes_bfloat16() -> bool:
     """The processor multiplies bfloat16 itself; elsewhere it is emulated and slower than float32."""
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # of torch.cpu, private to this day
     return any(check() for name in names if (check := getattr(torch.cpu, name, None)) is not None)
+
+
+def leave_busy_cores() -> None:
+    """Compute with the cores that others leave free; to be called before an answer is begun, not in its middle."""
+    if torch.get_num_threads() != (free := threads(beside_others="now")):
+        torch.set_num_threads(free)

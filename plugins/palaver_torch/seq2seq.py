@@ -17,6 +17,7 @@ from palaver.pieces import Pieces
 from palaver.tongues import code_of, is_token
 from palaver_torch.beams import Group, Output, Source, groups_of
 from palaver_torch.chunks import Chunk, by_lines, joined
+from palaver_torch.device import leave_busy_cores
 from palaver_torch.languages import fixed_pair
 from palaver_torch.layout import Vocabulary, lay_out
 from palaver_torch.search import Search
@@ -68,6 +69,7 @@ class Seq2SeqModel:
         """See `Model.stream`. Each answer comes when it is whole: a beam search knows its words at the end."""
         if self._passes is None:
             raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
+        leave_busy_cores()
         answers: list[_Answer] = []
         for index, request in enumerate(requests):
             found = self._chunks(request)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from palaver import BadInput, Delta, GenerationConfig, ModelFailed, ModelInfo, Request
+from palaver_torch.device import leave_busy_cores
 
 if TYPE_CHECKING:
     from palaver_torch.loader import Loaded
@@ -70,6 +71,7 @@ class SpanModel:
 
     def stream(self, requests: Sequence[Request], config: GenerationConfig, cancel: threading.Event) -> Iterator[Delta]:
         """See `Model.stream`. An answer is copied from the text, or says that there is none."""
+        leave_busy_cores()
         questions = [_question(request) for request in requests]
         windows = [self._windows(index, *question) for index, question in enumerate(questions)]
         scored: list[list[tuple[_Window, torch.Tensor, torch.Tensor]]] = [[] for _ in requests]
