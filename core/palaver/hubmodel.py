@@ -9,11 +9,14 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 from palaver.errors import BadInput, ModelFailed, NeedsDownload
 from palaver.hub import hub_url, is_offline
-from palaver.model import ModelFile
+from palaver.model import ModelFile, ModelInfo
+from palaver.weights import hash_file
 
 _NAME = re.compile(
     r"hf:([A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95})(?:/([A-Za-z0-9][A-Za-z0-9._+-]*\.gguf))?"
@@ -23,6 +26,18 @@ _LARGEST_SMALL = 64 * 2**20
 """Bytes of a file that is no large one: vocabularies in JSON reach 35 MB."""
 
 
+def to_pull(info: ModelInfo, *, source: Path | None = None, offline: bool = False) -> ModelInfo:
+    """`info` with the files that a pull of it brings: those of a hub model are looked up, or taken from `source`.
+
+    Raises:
+        BadInput, NeedsDownload, ModelFailed: as `hub_files` and `local_files` say.
+    """
+    if not info.name.startswith("hf:"):
+        return info
+    files = local_files(info.name, source) if source is not None else hub_files(info.name, offline=offline)
+    return replace(info, files=files)
+
+
 def hub_files(name: str, *, offline: bool = False) -> tuple[ModelFile, ...]:
     """The files of a hub model, pinned to the commit that the hub has now.
 
@@ -30,22 +45,53 @@ def hub_files(name: str, *, offline: bool = False) -> tuple[ModelFile, ...]:
         BadInput: it is no name of the hub. NeedsDownload: nothing may be fetched.
         ModelFailed: there is no connection, no such model, or nothing in it that can be loaded.
     """
-    found = _NAME.fullmatch(name)
-    if found is None or ".." in name:
-        raise BadInput(f"'{name}' is no name of the hub; one looks like hf:org/name or hf:org/name/FILE.gguf.")
+    repository, file = _parts(name)
     if offline or is_offline():
         raise NeedsDownload(
             f"{name} cannot be looked up: it was asked to stay offline.",
-            fix="a copy that is here already is named by its path: -m PATH",
+            fix=f"palaver models pull {name} --from PATH",
             code="offline",
         )
-    repository, file = found[1], found[2]
     commit, listed = _listed(repository)
     names = [file] if file else _wanted(repository, sorted(listed))
     if file and file not in listed:
         ggufs = ", ".join(one for one in sorted(listed) if one.endswith(".gguf")) or "none"
         raise BadInput(f"{repository} has no {file}. Its GGUF files: {ggufs}.", code="no_such_file")
     return tuple(_pinned(repository, commit, one, listed[one]) for one in names)
+
+
+def local_files(name: str, source: Path) -> tuple[ModelFile, ...]:
+    """The files of a hub model that lie at `source`, a folder or one GGUF file, by the SHA-256 that they have there.
+
+    Nobody is asked what they should be: whoever names the path vouches for them.
+
+    Raises:
+        BadInput: it is no name of the hub, or nothing of the model is there.
+        ModelFailed: what is there cannot be loaded.
+    """
+    repository, file = _parts(name)
+    if not file and not source.is_dir():
+        raise BadInput(f"{source} is no folder with the files of {repository}.")
+    one = source if source.is_file() else source / file
+    if file and not one.is_file():
+        raise BadInput(f"{source} has no {file}.")
+    names = [file] if file else _wanted(repository, sorted(one.name for one in source.iterdir() if one.is_file()))
+    places = [one] if file else [source / wanted for wanted in names]
+    return tuple(
+        ModelFile(wanted, hash_file(place), place.stat().st_size) for wanted, place in zip(names, places, strict=True)
+    )
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """`org/name`, and the GGUF file or nothing.
+
+    Raises:
+        BadInput: it is no name of the hub.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None or ".." in name:
+        raise BadInput(f"'{name}' is no name of the hub; one looks like hf:org/name or hf:org/name/FILE.gguf.")
+    return found[1], found[2] or ""
 
 
 def _wanted(repository: str, names: list[str]) -> list[str]:

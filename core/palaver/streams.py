@@ -58,6 +58,11 @@ def measure(
     return found
 
 
+def is_to_be_timed(registry: Registry, info: ModelInfo) -> bool:
+    """Several engines can stream these weights, and which of them is the fastest here was never measured."""
+    return bool(info.path) and len(registry.streamers(info)) > 1 and not known(info.path)
+
+
 def told(registry: Registry, info: ModelInfo) -> str:
     """Which engine streams the model here and why, for the user; empty for what has no weights here."""
     entrants = registry.streamers(info)

@@ -104,6 +104,31 @@ def test_only_weights_configurations_and_tokenizers_are_taken_each_pinned(hub: H
     assert not any(path.endswith((".bin", ".py", ".safetensors")) for path in hub.asked)  # not fetched to find out
 
 
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALAVER_HUB", "http://127.0.0.1:9")  # nobody listens there
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_path_is_enough_without_a_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin"):
+        (tmp_path / name).write_bytes(FILES["org/tiny"][name])
+    (tmp_path / "four.gguf").write_bytes(FILES["org/ggufs"]["a.Q4_K_M.gguf"])
+    assert cli.main(["models", "pull", "hf:org/tiny", "--from", str(tmp_path), "--no-time"]) == 0
+    folder = paths.model_dir("hf:org/tiny")
+    kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != weights.MANIFEST}
+    assert sorted(kept) == [".lock", "config.json", "model.safetensors", "tokenizer.json"]
+    assert kept["model.safetensors"] == FILES["org/tiny"]["model.safetensors"]
+    told = capsys.readouterr().out
+    assert f"sha256:{hashlib.sha256(FILES['org/tiny']['model.safetensors']).hexdigest()}" in told
+
+    command = ["models", "pull", "hf:org/ggufs/a.Q4_K_M.gguf", "--no-time", "--offline", "--from"]
+    assert cli.main([*command, str(tmp_path / "four.gguf")]) == 0  # whatever it is called there
+    assert (paths.model_dir(command[2]) / "a.Q4_K_M.gguf").read_bytes() == b"GGUF four"
+    assert cli.main([*command, str(tmp_path)]) == 4
+    assert f"{tmp_path} has no a.Q4_K_M.gguf" in capsys.readouterr().err
+
+
 def test_one_command_pulls_it_the_list_has_it_and_another_removes_it(
     hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from tests.core.scripted import says
 from tests.tui.chat_app import Chat, chat
 
-from palaver import ModelFile, ModelInfo, PalaverError, Part
+from palaver import ModelFile, ModelInfo, PalaverError, Part, streams
 from palaver.config import read_settings
 from palaver.pull import PullProgress
+from palaver.registry import Registry
+from palaver.timing import Timing
 from palaver_tui.screens import models
 from palaver_tui.screens.models import ModelsScreen
 
@@ -94,6 +97,67 @@ async def test_a_download_shows_how_far_it_is_and_the_chat_answers_meanwhile(
         await talk.pilot.press("p")
         await talk.until(lambda: "tiny is on this machine: just ask" in talk.shown())
         assert held.calls == 2
+
+
+class Engines:
+    """Two engines for every model; measuring them takes until the test says so, or until it is stopped."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go_on, self.cancels = threading.Event(), list[threading.Event]()
+        monkeypatch.setattr(streams, "is_to_be_timed", lambda registry, info: info.name == TINY.name)
+        monkeypatch.setattr(streams, "measure", self.measure)
+
+    def measure(
+        self, registry: Registry, info: ModelInfo, cancel: threading.Event, on_step: Callable[[str], None]
+    ) -> list[Timing]:
+        self.cancels.append(cancel)
+        on_step("round 1 of 3: tiny")
+        while not cancel.is_set() and not self.go_on.wait(0.01):
+            pass
+        one, two = (Timing(name, "llamacpp", 0.5, 0.1, 50.0, 10**8) for name in ("tiny", "tiny@4bit"))
+        return [] if cancel.is_set() else [one, two]
+
+
+async def test_a_model_that_has_arrived_has_its_engines_measured_and_the_chat_goes_on(
+    tmp_path: Path, palaver_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines = Engines(monkeypatch)
+    source = tmp_path / "tiny.gguf"
+    source.write_bytes(CONTENT)
+    monkeypatch.setenv("PALAVER_MODELS_FROM", str(source))
+    async with chat(tmp_path, says("Good morning."), size=(140, 36)) as talk:
+        registry = talk.screen.conversation.session.registry  # type: ignore[union-attr]
+        registry.models()
+        registry._models["tiny"] = TINY
+        await talk.send("/pull tiny")
+        await talk.until(lambda: "measuring engines: round 1 of 3: tiny" in talk.shown())
+        assert "tiny is on this machine: just ask." in talk.shown()
+        engines.go_on.set()
+        await talk.until(lambda: "tiny is streamed by llamacpp: an answer of 512 tokens in 10.7 s" in talk.shown())
+        engines.go_on.clear()
+        shutil.rmtree(palaver_home / "models/tiny")
+        await talk.send("/pull tiny")
+        await talk.until(lambda: len(engines.cancels) == 2)
+        await talk.ask("Hello")  # an answer goes first
+        assert engines.cancels[1].is_set()
+        assert "Good morning." in talk.shown()
+        await talk.until(lambda: "measuring engines" not in talk.shown())
+
+
+async def test_the_models_screen_measures_what_it_has_pulled_and_p_stops_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines = Engines(monkeypatch)
+    monkeypatch.setattr(models, "pull", lambda info, **how: Path())
+    async with chat(tmp_path, says("ok"), size=(140, 36)) as talk:
+        await opened(talk, TINY)
+        await talk.pilot.press("p")
+        await talk.until(lambda: "round 1 of 3: tiny" in talk.shown())
+        await talk.pilot.press("p")
+        await talk.until(lambda: "tiny is on this machine: just ask" in talk.shown())
+        engines.go_on.set()
+        await talk.pilot.press("p")
+        await talk.until(lambda: "512 tokens in 10.7 s, loading included" in talk.shown())
 
 
 async def test_a_broken_model_says_why_and_the_command_that_mends_it(tmp_path: Path, palaver_home: Path) -> None:

@@ -6,6 +6,7 @@ Threads are daemons: a plugin that never returns can hold neither the screen nor
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from palaver_tui.asking import Question, answer, unexpected
 if TYPE_CHECKING:
     from palaver.metric import Score, Span
     from palaver.model import ModelInfo
+    from palaver.registry import Registry
     from palaver.session import Outcome, Session, Started
     from palaver.store import Turn
 
@@ -45,6 +47,7 @@ class Conversation:
         self._post = post
         self._cancel = threading.Event()
         self._cancel_pull = threading.Event()
+        self._cancel_timing = threading.Event()
         self._asking: threading.Thread | None = None
         self._ahead = Ahead()
         self._pieces: list[str] = []
@@ -77,6 +80,7 @@ class Conversation:
     def ask(self, question: Question, entry: int) -> None:
         """Answer a question; posts Began and Ended. What is written meanwhile is `taken`."""
         self._ahead.stop()
+        self.stop_timing()  # an answer goes first, and would be measured along
         self._cancel = threading.Event()
         self._pieces.clear()
         self._asking = self._start(self._do_ask, question, entry, self._cancel)
@@ -104,6 +108,10 @@ class Conversation:
         """End the running download; what has arrived is kept."""
         self._cancel_pull.set()
 
+    def stop_timing(self) -> None:
+        """Leave the engines of a new model unmeasured; its own engine answers then."""
+        self._cancel_timing.set()
+
     def refer(self, turn_id: int, source: str) -> None:
         """Score a turn against a text or @FILE; posts Referenced or Failed."""
         self._start(self._do_refer, turn_id, source)
@@ -113,8 +121,9 @@ class Conversation:
         self._start(self._do_work, work, typed)
 
     def pull(self, name: str) -> None:
-        """Download a model; posts Pulled now and then, and PullEnded."""
+        """Download a model; posts Pulled now and then, and PullEnded; then Timed where its engines are measured."""
         self._cancel_pull = threading.Event()
+        self.stop_timing()
         self._start(self._do_pull, name, self._cancel_pull)
 
     def load(self, name: str) -> None:
@@ -131,6 +140,7 @@ class Conversation:
         self._ahead.stop()
         self._cancel.set()
         self._cancel_pull.set()
+        self.stop_timing()
         if self._asking is not None:
             self._asking.join(CLOSE_SECONDS)
         if self.session is not None:
@@ -239,6 +249,7 @@ class Conversation:
             self._tell(messages.Failed(unexpected(error), f"/ref {source}"))
 
     def _do_pull(self, name: str, cancel: threading.Event) -> None:
+        from palaver.hubmodel import to_pull
         from palaver.pull import PullProgress, pull
 
         told = 0.0
@@ -251,7 +262,7 @@ class Conversation:
 
         try:
             registry = self._opened().registry
-            pull(registry.info(name), on_progress=moved, cancel=cancel)
+            pull(to_pull(registry.info(name)), on_progress=moved, cancel=cancel)
             registry.forget_files()
         except PalaverError as error:
             self._tell(messages.PullEnded(name, error))
@@ -259,6 +270,22 @@ class Conversation:
             self._tell(messages.PullEnded(name, unexpected(error)))
         else:
             self._tell(messages.PullEnded(name, None))
+            self._time(registry, name)
+
+    def _time(self, registry: Registry, name: str) -> None:
+        """Measure the engines that can compute a new model, as `palaver models pull` does, unless something goes on."""
+        from palaver import streams
+
+        self._cancel_timing = cancel = threading.Event()
+        verdict = ""
+        try:
+            info = registry.info(name)
+            if self._asking is None and not self._is_closed and streams.is_to_be_timed(registry, info):
+                timings = streams.measure(registry, info, cancel, lambda step: self._tell(messages.Timed(name, step)))
+                verdict = streams.verdict(timings) if timings else ""
+        except Exception as error:  # the model is here all the same, whatever an engine raises
+            logging.getLogger(__name__).warning("%s could not be timed: %s", name, error)
+        self._tell(messages.Timed(name, verdict=verdict))
 
     def _do_load(self, name: str) -> None:
         try:

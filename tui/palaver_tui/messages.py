@@ -101,6 +101,17 @@ class PullEnded(Message):
 
 
 @dataclass
+class Timed(Message):
+    """The engines of a model that has just arrived are measured, or were."""
+
+    name: str
+    step: str = ""
+    """What is measured now; empty at the end."""
+    verdict: str = ""
+    """Which engine streams it from now on; empty where that was not found out."""
+
+
+@dataclass
 class Failed(Message):
     """Something other than a question failed."""
 

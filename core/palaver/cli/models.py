@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -208,20 +208,17 @@ def pull(context: click.Context, name: str, source: str, offline: bool, is_untim
     Where several engines can compute it they are measured once, as `palaver models time` does.
     """
     from palaver.cli.stop import Stop
+    from palaver.hubmodel import to_pull
     from palaver.pull import pull as fetch  # subprocess and zipfile: paid by whoever downloads
 
     program = context.ensure_object(Program)
-    info = program.registry.info(name)
-    if name.startswith("hf:"):
-        from palaver.hubmodel import hub_files
-
-        info = replace(info, files=hub_files(name, offline=offline))
+    local = Path(source).expanduser() if source else None
+    info = to_pull(program.registry.info(name), source=local, offline=offline)
     if not info.files:
         program.output.answer(_nothing_to_pull(info))
         return
     was_here = bool(info.path) and program.registry.is_installed(info)
     shown = PullLine(info.name, program.output)
-    local = Path(source).expanduser() if source else None
     try:
         with Stop(program.output) as stop:
             path = fetch(info, on_progress=shown.show, cancel=stop.event, source=local, offline=offline)

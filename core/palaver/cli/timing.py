@@ -47,10 +47,9 @@ def time_model(context: click.Context, program: Program, name: str, is_forgotten
 
 def time_once(program: Program, info: ModelInfo) -> None:
     """Measure the engines of a model that has several and was not measured; the user may stop it."""
-    from palaver.streams import verdict
-    from palaver.timing import known
+    from palaver.streams import is_to_be_timed, verdict
 
-    if len(program.registry.streamers(info)) < 2 or known(info.path):
+    if not is_to_be_timed(program.registry, info):
         return
     program.output.talk("Several engines can compute it: measuring them once, ctrl+c skips that.")
     try:

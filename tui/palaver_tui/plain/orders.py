@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from palaver.errors import BadInput, UsageError
+from palaver.errors import BadInput, PalaverError, UsageError
 from palaver.present import format_size, format_value
 from palaver.terminal import safe_line
 from palaver_tui import slash
@@ -147,8 +147,28 @@ class Orders:
         self._talk.wait(partial(pull, info, on_progress=told, cancel=cancel), cancel, lambda: told.line)
         self._registry.forget_files()
         self._say(f"{info.name} is on this machine: just ask.")
+        self._time(name)
         if waiting := self._talk.last:
             self._talk.offer([(waiting, "your text again")])
+
+    def _time(self, name: str) -> None:
+        """Measure the engines of a new model, as `palaver models pull` does."""
+        from palaver import streams
+
+        info = self._registry.info(name)
+        if not streams.is_to_be_timed(self._registry, info):
+            return
+        self._say("Several engines can compute it: measuring them once. Ctrl+c skips that.")
+        cancel = threading.Event()
+        try:
+            timings = self._talk.wait(
+                partial(streams.measure, self._registry, info, cancel), cancel, lambda: "Still measuring."
+            )
+        except PalaverError as error:  # the model is here all the same
+            self._say(f"It could not be timed: {error.message}")
+            return
+        if timings:
+            self._say(f"{info.name} is streamed by {streams.verdict(timings)}")
 
     def _new(self, rest: str) -> None:
         self._session.forget()

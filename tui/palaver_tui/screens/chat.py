@@ -177,7 +177,7 @@ class ChatScreen(AheadScreen):
     def refresh_hints(self) -> None:
         """Say anew what Enter does, and which keys there are."""
         self.say(self._will_do())
-        hints: tuple[Hint, ...] = WRITING if self.running is not None or self.pulling else TYPING
+        hints: tuple[Hint, ...] = WRITING if self.running is not None or self.pulling or self.timing else TYPING
         if isinstance(self.focused, Exchange):
             hints = ONE_OF_SEVERAL if len(self.focused.alternatives) > 1 else READING
         elif (entry := self.menu.entry) is not None:
@@ -235,6 +235,8 @@ class ChatScreen(AheadScreen):
             self.end_edit()
         elif self.pulling:
             self.conversation.stop_pull()
+        elif self.timing:
+            self.conversation.stop_timing()
 
     def action_turn(self, step: int) -> None:
         """Focus an answer."""

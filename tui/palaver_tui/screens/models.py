@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from textual.binding import Binding
 
+from palaver import streams
 from palaver.config import read_settings, set_default
-from palaver.errors import BadInput
+from palaver.errors import BadInput, PalaverError
 from palaver.present import format_size
 from palaver.pull import PullProgress, pull
 from palaver.session import Session
@@ -123,10 +124,23 @@ class ModelsScreen(ShelfScreen):
 
         try:
             pull(self._registry.info(name), on_progress=moved, cancel=cancel)
+            self._registry.forget_files()
+            verdict = self._timed(name, cancel)
         finally:
             self._pulls.pop(name, None)
             self._registry.forget_files()
-        return f"{name} is on this machine: just ask"
+        return f"{name} is on this machine: just ask{verdict}"
+
+    def _timed(self, name: str, cancel: threading.Event) -> str:
+        """Which engine streams it here, measured where there are several; `p` stops that."""
+        info = self._registry.info(name)
+        if not streams.is_to_be_timed(self._registry, info):
+            return ""
+        try:
+            timings = streams.measure(self._registry, info, cancel, lambda step: self.tell(name, step))
+        except PalaverError:  # the model is here all the same
+            return ""
+        return f"; {streams.verdict(timings)}" if timings else ""
 
     def action_make_default(self) -> None:
         """Ask for which task the model under the cursor is to answer."""

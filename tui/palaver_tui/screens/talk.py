@@ -31,6 +31,8 @@ class TalkScreen(Screen[None]):
         self.conversation = Conversation(open_session, self.post_message)
         self.pulling = ""
         """Name of the model that is being downloaded."""
+        self.timing = ""
+        """Name of the model whose engines are being measured."""
         self.fix = ""
         """What tab puts into the prompt after a failure."""
         self.returned = ""
@@ -142,6 +144,17 @@ class TalkScreen(Screen[None]):
         from palaver_tui.screens.words import pull_state
 
         self.query_one(Header).state = pull_state(event.name, event.progress)
+
+    @on(messages.Timed)
+    def _timed(self, event: messages.Timed) -> None:
+        self.timing = event.name if event.step else ""
+        if event.step:
+            self.query_one(Header).state = f"measuring engines: {event.step}"
+        else:
+            self.show_state()
+        if event.verdict:
+            self.transcript.say(f"{event.name} is streamed by {event.verdict}")
+        self.refresh_hints()
 
     @on(messages.PullEnded)
     def _pull_ended(self, event: messages.PullEnded) -> None:
