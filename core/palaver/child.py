@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from palaver import frames, weights
+from palaver import frames, spare, weights
 from palaver.errors import ModelFailed, PalaverError
 from palaver.model import Backend, GenerationConfig, Model, ModelInfo, ReadsAhead, Request
 
@@ -150,18 +150,10 @@ def _load(frame: frames.Frame, wire: Wire) -> Model | None:
         return None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # native servers take it over; here it must end the process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _give_memory_back()
+    spare.give_back_blocks()
+    spare.give_back_code()
     wire.send("ready", info=frames.encode(model.info), reads_ahead=isinstance(model, ReadsAhead))
     return model
-
-
-def _give_memory_back() -> None:
-    """What loading took and no longer needs goes back to the system at once; the C library would keep it."""
-    if sys.platform == "linux":
-        import ctypes
-
-        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _verified(info: ModelInfo) -> str:
@@ -194,6 +186,7 @@ def _stream(model: Model, frame: frames.Frame, wire: Wire, inbox: Inbox) -> None
     finally:
         inbox.forget(stream)
         wire.send("done", id=stream)
+        spare.give_back_blocks()
 
 
 def _read_ahead(model: Model | None, frame: frames.Frame, wire: Wire, inbox: Inbox) -> None:

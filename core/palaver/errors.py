@@ -16,7 +16,6 @@ helps.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -103,6 +102,8 @@ def not_found(kind: str, name: str, known: Iterable[str], *, fix: str = "") -> N
     The result is returned, not raised, so that the caller's `raise` stays visible.
     """
     names = sorted(set(known))
+    import difflib  # paid by whoever mistypes
+
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
     if near:
         hint = " Did you mean " + " or ".join(f"'{one}'" for one in near) + "?"

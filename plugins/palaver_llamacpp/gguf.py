@@ -32,6 +32,12 @@ class Header:
     has_chat_template: bool
     cache_bytes: int = 0
     """Of keys and values in 16 bits, for one token; 0 where the header does not say."""
+    heads: int = 0
+    """Of attention; 0 where the header does not say."""
+    vocabulary: int = 0
+    """Tokens; 0 where the header does not say."""
+    kinds: frozenset[int] = frozenset()
+    """The types of its tensors, by ggml's numbers."""
 
 
 def read_header(path: Path) -> Header:
@@ -45,11 +51,11 @@ def read_header(path: Path) -> Header:
         if file.read(4) != b"GGUF":
             raise NotGGUF("it does not begin like a GGUF file")
         try:
-            values = _read(file, size)
+            values, kinds = _read(file, size)
         except (struct.error, UnicodeDecodeError, OverflowError, MemoryError) as error:
             raise NotGGUF("its header is damaged") from error
     architecture = str(values.get("general.architecture", ""))
-    context = values.get(f"{architecture}.context_length")
+    context, heads = values.get(f"{architecture}.context_length"), values.get(f"{architecture}.attention.head_count")
     return Header(
         architecture=architecture,
         name=str(values.get("general.name", "")),
@@ -57,6 +63,9 @@ def read_header(path: Path) -> Header:
         context=context if isinstance(context, int) and context > 0 else None,
         has_chat_template=bool(values.get("tokenizer.chat_template")),
         cache_bytes=_cache_bytes(values, architecture),
+        heads=heads if isinstance(heads, int) and 0 < heads < 2**20 else 0,
+        vocabulary=tokens if isinstance(tokens := values.get("tokenizer.ggml.tokens"), int) else 0,
+        kinds=kinds,
     )
 
 
@@ -71,7 +80,7 @@ def _cache_bytes(values: dict[str, object], architecture: str) -> int:
     return 2 * layers * number("attention.head_count_kv", heads) * both
 
 
-def _read(file: BinaryIO, size: int) -> dict[str, object]:
+def _read(file: BinaryIO, size: int) -> tuple[dict[str, object], frozenset[int]]:
     version: int = _scalar(file, "<I")
     if version not in (2, 3):
         raise NotGGUF(f"it is GGUF version {version}, known are 2 and 3")
@@ -82,14 +91,15 @@ def _read(file: BinaryIO, size: int) -> dict[str, object]:
     for _ in range(pairs):
         key = _string(file)
         values[key] = _value(file, _scalar(file, "<I"))
-    last = 0
+    last, kinds = 0, set[int]()
     for _ in range(tensors):
         _string(file)
-        file.seek(8 * _scalar(file, "<I") + 4, 1)  # dimensions and type
+        file.seek(8 * _scalar(file, "<I"), 1)  # dimensions
+        kinds.add(_scalar(file, "<I"))
         last = max(last, _scalar(file, "<Q"))
     if file.tell() + last >= size:
         raise NotGGUF("it ends too early: the download was cut short")
-    return values
+    return values, frozenset(kinds)
 
 
 def _value(file: BinaryIO, kind: int) -> object:
@@ -108,7 +118,7 @@ def _value(file: BinaryIO, kind: int) -> object:
                 _skip_string(file)
         else:
             raise NotGGUF("its header is damaged")
-        return None  # vocabularies: nothing here needs them
+        return count  # of vocabularies nothing here needs more
     raise NotGGUF("its header is damaged")
 
 

@@ -1,10 +1,12 @@
-"""What memory a model's process and the whole chat take, with SmolLM2.
+"""What memory a model's process and the whole chat take, with SmolLM2 or a file of one's own.
 
-    python tests/bench/bench_memory.py [full]
+    python tests/bench/bench_memory.py [full] [FILE.gguf]
 
 The process is set beside its weights and its KV cache, which no engine can do without: after an answer, and with `full`
-also once its window is full, which takes a minute or two. The chat is `palaver chat` in a terminal of its own, asked
-once; its memory is the sum over all its processes. Resident memory counts a page that two processes share in both.
+also once its window is full, which takes minutes, and after something else was asked then. The most that it ever had is
+the system's count (VmHWM). What it is made of is read from its mappings; the parts add up to the whole. The chat is
+`palaver chat` in a terminal of its own, asked once; its memory is the sum over all its processes. Resident memory
+counts a page that two processes share in both.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 from palaver import GenerationConfig, Message, ModelInfo, Request
 from palaver.isolated import IsolatedModel
 from palaver.pull import pull
+from palaver_llamacpp.backend import LlamaCpp
 from palaver_llamacpp.catalogue import SMOLLM2, located
 from palaver_llamacpp.gguf import read_header
 
@@ -44,19 +47,59 @@ def tree(pid: int) -> list[int]:
     return [pid, *(one for child in sorted({int(text) for text in children}) for one in tree(child))]
 
 
+def parts(pid: int, weights: str) -> dict[str, int]:
+    """Resident bytes of the process by what they are."""
+    found = dict.fromkeys(("weights", "code", "heap", "window and other memory"), 0)
+    kind = ""
+    for line in Path(f"/proc/{pid}/smaps").read_text("utf-8", "replace").splitlines():
+        words = line.split()
+        if "-" in words[0] and not words[0].endswith(":"):
+            name = " ".join(words[5:])
+            kind = "weights" if name == weights else "heap" if name == "[heap]" else "window and other memory"
+            is_file = kind != "weights" and words[4] != "0"
+        elif words[0] in ("Rss:", "Anonymous:"):
+            size = int(words[1]) * 1024
+            if not is_file:
+                found[kind] += size if words[0] == "Rss:" else 0
+            elif words[0] == "Rss:":
+                found["code"] += size
+            else:  # pages of a program that differ from its file
+                found["code"] -= size
+                found[kind] += size
+    return found
+
+
+def peak(pid: int) -> int:
+    """The most resident memory that the process ever had."""
+    rows = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
+    return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("VmHWM:"))
+
+
 def of_the_process(info: ModelInfo, *, is_full: bool) -> None:
     """The child after an answer, beside weights and cache."""
-    cache, weights = read_header(Path(info.path)).cache_bytes, Path(info.path).stat().st_size
+    weights = Path(info.path).stat().st_size
     with IsolatedModel(info, module="palaver_llamacpp") as model:
-        model.load()
-        needed = weights + cache * (model.info.context or 0)
-        print(f"weights {weights / MB:.0f} MB, with the KV cache of {model.info.context} tokens {needed / MB:.0f} MB")
-        print(f"process, loaded: {model.memory_bytes() / MB:.0f} MB, {model.memory_bytes() / needed:.2f} times")
-        for text in ("Tell me a long story about a lighthouse.", *(["one two three four " * 2000] if is_full else [])):
-            asked = Request((Message("user", text),), "chat")
-            last = list(model.stream([asked], GenerationConfig(max_new_tokens=64), threading.Event()))[-1]
-            used, taken = (last.prompt_tokens or 0) + (last.output_tokens or 0), model.memory_bytes()
-            print(f"process, {used} tokens in use: {taken / MB:.0f} MB, {taken / needed:.2f} times", flush=True)
+        window = model.load().context or 0
+        needed = weights + read_header(Path(info.path)).cache_bytes * window
+        print(f"weights {weights / MB:.0f} MB, with the KV cache of {window} tokens {needed / MB:.1f} MB")
+        print(f"expected, with all of the window in use: {LlamaCpp().resolve(info.path).memory / MB:.0f} MB")
+
+        def told(when: str) -> None:
+            taken, most = model.memory_bytes(), peak(model.pid or 0)
+            print(
+                f"process, {when}: {taken / MB:.1f} MB, {taken / needed:.3f} times; at most {most / needed:.3f} times"
+            )
+            made = parts(model.pid or 0, str(Path(info.path).resolve()))
+            print("   ", ", ".join(f"{name} {size / MB:.1f}" for name, size in made.items()), flush=True)
+
+        told("loaded")
+        asked = ["Tell me a long story about a lighthouse."]
+        if is_full:
+            asked += ["one two three four " * (window // 4 - 48), "Tell me a long story about a lighthouse."]
+        for text in asked:
+            request = Request((Message("user", text),), "chat")
+            last = list(model.stream([request], GenerationConfig(max_new_tokens=64), threading.Event()))[-1]
+            told(f"{last.prompt_tokens} tokens read and {last.output_tokens} written")
 
 
 def of_the_chat() -> None:
@@ -92,6 +135,11 @@ def read_until(terminal: int, text: bytes, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    pull(SMOLLM2, on_progress=lambda progress: None, cancel=threading.Event())
-    of_the_process(located(SMOLLM2), is_full="full" in sys.argv)
-    of_the_chat()
+    file = next((one for one in sys.argv[1:] if one.endswith(".gguf")), "")
+    if not file:
+        pull(SMOLLM2, on_progress=lambda progress: None, cancel=threading.Event())
+    own = LlamaCpp().resolve(file) if file else located(SMOLLM2)
+    assert own is not None
+    of_the_process(own, is_full="full" in sys.argv)
+    if not file:
+        of_the_chat()

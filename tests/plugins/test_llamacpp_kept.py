@@ -1,0 +1,75 @@
+"""A chat that was left for something else goes on without being read again, and no file of it has a name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from palaver import GenerationConfig, Message, ModelInfo, Request
+from palaver_llamacpp import kept
+from palaver_llamacpp.answer import Reader, body
+from palaver_llamacpp.server import Chunk, serve
+
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere open files have no names"),
+]
+
+Read = Callable[..., tuple[int, int, str]]
+SEA = Message("user", "Tell me of the sea. " * 24)
+BREAD = Message("user", "What is bread made of, and how is it baked? " * 16)
+
+
+@pytest.fixture
+def read(smollm2: ModelInfo) -> Read:
+    server = serve(Path(smollm2.path), 1024)
+
+    def ask(task: str, *messages: Message) -> tuple[int, int, str]:
+        """Tokens of the prompt taken from before and in all, and the answer."""
+        chunks: list[Chunk] = []
+
+        def keep(chunk: Chunk) -> bool:
+            chunks.append(chunk)
+            return False
+
+        server.handle_chat_completions(body(Request(messages, task), GenerationConfig(max_new_tokens=4)), keep)
+        seen = next(cast(dict[str, int], one["prompt_progress"]) for one in chunks if one.get("prompt_progress"))
+        reader = Reader(0, smollm2)
+        return seen["cache"], seen["total"], "".join(delta.text for chunk in chunks for delta in reader.read(chunk))
+
+    return ask
+
+
+def goes_on(first: Message, answer: str) -> tuple[Message, ...]:
+    return first, Message("assistant", answer), Message("user", "And then?")
+
+
+def test_two_chats_and_a_task_in_turn_are_each_read_once(read: Read, palaver_home: Path) -> None:
+    before = {path for path in palaver_home.rglob("*") if path.is_file()}
+    _, sea, of_the_sea = read("chat", SEA)
+    cached, bread, of_bread = read("chat", BREAD)
+    assert cached < sea / 4  # the template's own words
+    assert read("summarize", BREAD)[0] == 0
+    assert read("chat", *goes_on(SEA, of_the_sea))[0] >= sea - 1
+    assert read("chat", *goes_on(BREAD, of_bread))[0] >= bread - 1
+    assert {path for path in palaver_home.rglob("*") if path.is_file()} == before
+
+
+def test_a_chat_that_there_is_no_room_for_is_read_again(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "MOST_BYTES", 0)
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    _, sea, answer = read("chat", SEA)
+    read("summarize", BREAD)
+    assert read("chat", *goes_on(SEA, answer))[0] < sea / 4
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+
+
+def test_on_a_full_disk_nothing_is_kept(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "_LEAST_FREE", 2**80)
+    _, sea, answer = read("chat", SEA)
+    read("summarize", BREAD)
+    assert read("chat", *goes_on(SEA, answer))[0] < sea / 4
