@@ -34,7 +34,7 @@ class Transcript(VerticalScroll, can_focus=False):
         """The user scrolled to the top, and there is more."""
 
     class Settled(Message):
-        """Turns that were put in have been brought to life, or laid out: nothing more is made by itself."""
+        """The turns of a conversation that was opened have been brought to life: nothing more is made by itself."""
 
     class LaterWanted(Message):
         """The user scrolled to the bottom, and the end is not there."""
@@ -137,7 +137,6 @@ class Transcript(VerticalScroll, can_focus=False):
             if turn is not None:
                 self.scroll_to(y=self.scroll_y + turn.virtual_region.y - there, animate=False, force=True)
             self._is_fetching = False
-            self.post_message(self.Settled())
             self.look_above()
 
         self.call_after_refresh(stay)
