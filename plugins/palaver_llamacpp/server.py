@@ -32,8 +32,11 @@ _REPACKED_ON_ARM = frozenset({8, 13, 14})  # Q8_0, Q5_K, Q6_K
 _CACHE_MIB = 32
 """For prompts of conversations that one may return to, in memory, where they cannot be kept in files."""
 
+_MUCH = 1.15
+"""Of weights and cache. A process that has more looks for what it does not need: a hundredth of a second."""
+
 _LONG_PROMPT = 1024
-"""Tokens between two looks at what is not needed any more, which take a hundredth of a second."""
+"""Tokens between two such looks while a prompt is read."""
 
 Chunk = Mapping[str, object]
 
@@ -49,8 +52,9 @@ class Native(Protocol):
 class Server:
     """llama.cpp's server, and the chats that its one slot has read before."""
 
-    def __init__(self, native: Native, kept: KeptChats | None) -> None:
-        self._native, self._kept = native, kept
+    def __init__(self, native: Native, kept: KeptChats | None, much: int = 0) -> None:
+        """`much` are bytes of the process from which on it gives back what it does not need at the moment."""
+        self._native, self._kept, self._much = native, kept, much
         if kept is not None:
             weakref.finalize(self, kept.close)
 
@@ -60,22 +64,27 @@ class Server:
             self._native.handle_chat_completions(prompt, callback)
             return
         pieces: list[str] = []
-        read = _LONG_PROMPT
+        read = -1
 
         def hear(chunk: Chunk) -> bool:
             nonlocal read
             if (progress := cast(Mapping[str, int], chunk.get("prompt_progress") or {})).get("processed", 0) > read:
                 read = progress["processed"] + _LONG_PROMPT
-                spare.give_back_code()  # of templates and tokens: not what reads
-                spare.give_back_blocks()
+                self._make_room()  # code of templates and tokens: not what reads
             for choice in cast(Sequence[Mapping[str, Mapping[str, str]]], chunk.get("choices") or ()):
                 pieces.append((choice.get("delta") or {}).get("content") or "")
             return callback(chunk)
 
         messages = cast(Sequence[Mapping[str, str]], prompt["messages"])
+        self._make_room()
         self._kept.turn_to(messages, is_chat=prompt["cache_prompt"] is True)
         self._native.handle_chat_completions(prompt, hear)
         self._kept.answered("".join(pieces))
+
+    def _make_room(self) -> None:
+        if spare.resident() > self._much:
+            spare.give_back_code()
+            spare.give_back_blocks()
 
 
 def tokens_a_pass(header: Header, context: int, size: int) -> int:
@@ -147,6 +156,7 @@ def serve(
         params.hostnames = [f"{private}/model.sock"]
         native = cast(Native, NativeServer(params))
         spare.reuse_blocks()
-        return Server(native, kept.KeptChats(kept.Door(params.hostnames[0], key)) if keeps_files else None)
+        chats = kept.KeptChats(kept.Door(params.hostnames[0], key)) if keeps_files else None
+        return Server(native, chats, int(_MUCH * (path.stat().st_size + header.cache_bytes * context)))
     finally:
         shutil.rmtree(private, ignore_errors=True)

@@ -7,13 +7,16 @@ import mmap
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from palaver import GenerationConfig, Message, ModelInfo, Request
 from palaver.isolated import IsolatedModel
-from palaver_llamacpp import untouched
+from palaver_llamacpp import backend, untouched
 from palaver_llamacpp.catalogue import SMOLLM2
+from palaver_llamacpp.gguf import Header, read_header
+from palaver_llamacpp.server import PREFILL_BATCH, tokens_a_pass
 
 pytestmark = pytest.mark.model
 
@@ -37,6 +40,8 @@ import dataclasses, json, sys, threading
 from palaver import GenerationConfig, Message, Request
 from palaver_llamacpp import backend, untouched
 from palaver_llamacpp.catalogue import SMOLLM2
+from palaver_llamacpp.gguf import Header, read_header
+from palaver_llamacpp.server import PREFILL_BATCH, tokens_a_pass
 
 def answers(model, *texts):
     wanted = [Request((Message("user", text),)) for text in texts]
@@ -87,3 +92,31 @@ def test_only_the_one_buffer_of_that_size_that_holds_nothing_is_released() -> No
     assert untouched.release(size) == 0
     assert empty[:] == end + b"\0" * size + end
     assert used[len(end) + size // 2 :][:4] == b"kept"
+
+
+def test_weights_that_servers_cannot_share_are_in_memory_once(
+    smollm2: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "is_repacked", lambda header: True)
+    model = backend.LlamaCpp().load(smollm2)
+    short, long = (Request((Message("user", text),)) for text in ("Say hello.", "one two three " * 600))
+
+    def ends(*requests: Request) -> list[str]:
+        found = model.stream(requests, GenerationConfig(max_new_tokens=2), threading.Event())
+        return [str(one.finish_reason) for one in found if one.finish_reason]
+
+    assert set(ends(short, short)) <= {"length", "stop"}
+    assert model._batch is not None and model._server is None
+    assert len(ends(short, short, long)) == 3  # the long one alone, afterwards
+    assert model._batch is None and model._server is not None
+    model.close()
+
+
+def test_a_small_model_reads_fewer_tokens_at_once(smollm2: ModelInfo) -> None:
+    header = read_header(Path(smollm2.path))
+    size, tokens = SMOLLM2.files[0].size, tokens_a_pass(header, 8192, SMOLLM2.files[0].size)
+    scores = tokens * 8192 * 4 * (9 + 1)  # 9 heads and a mask
+    assert 8 <= tokens < PREFILL_BATCH
+    assert scores <= (size + CACHE) / 50 < scores * (tokens + 4) / tokens  # as many as fit, in fours
+    assert tokens_a_pass(header, 8192, 100 * size) == PREFILL_BATCH
+    assert tokens_a_pass(Header("", "", "", None, False), 8192, size) == PREFILL_BATCH
