@@ -74,6 +74,14 @@ def test_a_pulled_translator_of_many_languages_is_listed_chosen_and_asked_by_any
     assert "'brz' is no language known here" in capsys.readouterr().err
 
 
+def test_fine_tuning_marks_both_sides_by_any_name_of_their_languages(tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    from palaver_train.finetuning import base
+
+    tuned = base.load(nllb(tmp_path / "nllb"), None, ("German", "fr"))
+    assert (tuned.tokenizer.src_lang, tuned.tokenizer.tgt_lang) == ("deu_Latn", "fra_Latn")
+
+
 def folder_with(folder: Path, tokens: list[str]) -> Path:
     folder.mkdir()
     (folder / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": tokens}), "utf-8")

@@ -42,7 +42,7 @@ def make_command(perform: Perform) -> click.Command:
     @click.option("--patience", type=int, default=3, show_default=True, help="Evaluations without a better one.")
     @click.option("--valid-share", type=float, default=0.1, show_default=True, help="Share that is held out.")
     @click.option("--seed", type=int, default=1, show_default=True)
-    @click.option("--source-language", default="", help="For models of many languages, in their own code: eng_Latn.")
+    @click.option("--source-language", default="", help="For models of many languages: en, English, eng_Latn.")
     @click.option("--target-language", default="", help="The same for what is written.")
     @click.option("--keep-worse", "keeps_worse", is_flag=True, help="Write the result even if it is no better.")
     @click.option("--json", "is_json", is_flag=True, help="How it ended, as one JSON object.")
