@@ -13,6 +13,9 @@ from pathlib import Path
 from palaver.errors import UsageError
 from palaver.paths import config_file, private_dir
 
+KNOWN = ("model", "theme", "read_ahead", "plugins_off", "models", "isolation")
+"""What may stand in the settings file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -62,6 +65,12 @@ def read_settings() -> Settings:
         plugins_off=tuple(str(name) for name in off),
         isolation={str(name): str(level) for name, level in isolation.items()},
     )
+
+
+def unknown_settings() -> list[str]:
+    """The keys in the settings file that nothing reads, such as a misspelt one; the file can be read."""
+    path = config_file()
+    return [key for key in tomllib.loads(path.read_text("utf-8")) if key not in KNOWN] if path.exists() else []
 
 
 def set_default(model: str, *, task: str = "") -> Path:

@@ -174,7 +174,7 @@ def _guess(values: Mapping[str, object], wanted: Wanted, path: Path, *, has_name
     for part in (*wanted.inputs, "references", "id"):
         if part in wanted.columns:
             if wanted.columns[part] not in values:
-                raise _no_column(path, wanted.columns[part], values)
+                raise _no_column(path, part, values, named=wanted.columns[part])
             found[part] = wanted.columns[part]
     for part in (*wanted.inputs, "references", "id"):
         language = target if part == "references" else source if part in wanted.inputs else ""
@@ -196,10 +196,11 @@ def _guess(values: Mapping[str, object], wanted: Wanted, path: Path, *, has_name
     return found
 
 
-def _no_column(path: Path, part: str, values: Mapping[str, object]) -> BadInput:
+def _no_column(path: Path, part: str, values: Mapping[str, object], *, named: str = "") -> BadInput:
     there = ", ".join(values) or "none"
+    missing = f"'{named}'" if named else f"for {part}"
     return BadInput(
-        f"{path.name} has no column for {part}. Its columns are: {there}.",
+        f"{path.name} has no column {missing}. Its columns are: {there}.",
         fix=f"--column {part}=COLUMN",
         code="no_column",
     )

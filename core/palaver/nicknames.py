@@ -13,9 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from palaver import paths, weights
+from palaver.errors import NotFound
 from palaver.model import ModelInfo
 
 _GIVEN = re.compile(r"(?:(?P<kind>[a-z]+):)?(?P<path>[^#]+)(?P<options>#.*)?", re.DOTALL)
+_PATH = re.compile(r"(?:gguf:(?P<file>[^#]+)|(?P<path>(?:\.\.?/|/|~/)[^#]*|[^:#]+\.gguf(?:@\w+)?))(?:#.*)?", re.DOTALL)
+"""What can only be a path, as a user gives it: `./run`, `/data/a.gguf`, `gguf:a`, `b.gguf@4bit`."""
 _MOST = 500
 """Names that are kept; the oldest are forgotten first."""
 
@@ -31,6 +34,26 @@ def whole(given: str) -> str:
             if place.exists():
                 return (f"{kind}:" if kind else "") + str(place.resolve()) + (found["options"] or "")
     return ""
+
+
+def check(given: str, *, is_tried: bool = False) -> None:
+    """Refuse a path with nothing there; with `is_tried`, after no backend took it, also one with something else there.
+
+    Raises:
+        NotFound: in words of the path, for no name of the catalogue is near one.
+    """
+    found = _PATH.fullmatch(given)
+    if found is None:
+        return
+    path = found["file"] or found["path"]
+    if not whole(path) and not whole(path.rpartition("@")[0]):
+        raise NotFound(f"There is no file or folder {path}.", fix="check the path", code="model_not_found")
+    if is_tried:
+        raise NotFound(
+            f"{path} is no model: one is a .gguf file, a folder with a config.json, or what palaver train made.",
+            fix="check the path",
+            code="model_not_found",
+        )
 
 
 def named(info: ModelInfo, given: str) -> ModelInfo:

@@ -94,12 +94,14 @@ class Registry:
         for info in self._models.values():
             if info.ref == name:
                 return info
+        nicknames.check(name)
         given = nicknames.whole(nicknames.meant(name)) or name
         for backend, _ in self._backends.values():
             if (resolved := self._resolved(backend, given)) is not None:
                 return nicknames.named(resolved, given)
         if found := taken_over((one for one, _ in self._backends.values()), self._models, name):
             return found
+        nicknames.check(name, is_tried=True)
         raise not_found("model", name, self._models, fix="palaver models list")
 
     def _resolved(self, backend: Backend, name: str) -> ModelInfo | None:

@@ -11,6 +11,7 @@ from palaver.choice import ANY, Languages
 from palaver.errors import BadInput
 from palaver.machine import memory_free
 from palaver.model import ModelInfo
+from palaver.present import format_seconds
 from palaver.timing import ANSWER, Timing, fastest, known, overtakes_after, remember
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ def measure(
     """Time the engines that can stream these weights, and remember it; empty when cancelled.
 
     Raises:
-        BadInput: the model has no weights here. ModelFailed: an engine cannot answer.
+        BadInput: the model has no weights here. PalaverError: why none, or one of the engines cannot answer.
     """
     from palaver.race import race  # pulls subprocess: paid by whoever measures
 
     entrants = registry.streamers(info)
     if not entrants:
+        if info.path and (broken := registry.examine(info)) is not None:
+            raise broken
         raise BadInput(f"{info.name} has no weights here to be timed.", fix="palaver models list")
     if Path(info.path).is_file():
         from palaver import weights
@@ -85,12 +88,12 @@ def named(info: ModelInfo) -> str:
 def verdict(timings: Sequence[Timing]) -> str:
     """`llamacpp: 512 tokens in 12.4 s, loading included; smollm2@4bit in 14.1 s, ahead after 860 tokens`."""
     best = fastest(timings)
-    parts = [f"{_engine(best)}: an answer of {ANSWER} tokens in {best.seconds():.1f} s, loading included"]
+    parts = [f"{_engine(best)}: an answer of {ANSWER} tokens in {format_seconds(best.seconds())}, loading included"]
     for one in timings:
         if one is not best:
             after = overtakes_after(best, one)
             later = f", ahead after {after:,} tokens of a conversation" if after is not None else ""
-            parts.append(f"{_engine(one)} in {one.seconds():.1f} s{later}")
+            parts.append(f"{_engine(one)} in {format_seconds(one.seconds())}{later}")
     return "; ".join(parts)
 
 

@@ -43,6 +43,8 @@ def test_doctor_is_content_with_a_new_home_and_finds_what_is_wrong(palaver: Pala
     said = palaver("doctor")
     assert said.code == 0
     assert f"chmod 600 {file}" in said.out
+    (palaver_home / "config.toml").write_text('modle = "lead-3"\ntheme = "ledger-light"\n')
+    assert "nothing reads 'modle' in" in palaver("doctor").out
     (palaver_home / "config.toml").write_text("model = ")
     told = json.loads(palaver("doctor", "--json").out)
     assert told["problems"] == 1

@@ -67,7 +67,9 @@ def test_export_writes_a_private_file_once(asked: Palaver, tmp_path: Path) -> No
 
 def test_export_to_stdout(asked: Palaver) -> None:
     assert asked("history", "export", "is:complete", "--format", "txt").out == f"{LEAD}\n日本の犬が走る\n"
-    assert asked("history", "export", "--format", "xml").code == 3  # a plugin could have it
+    said = asked("history", "export", "--format", "xml")
+    assert said.code == 3  # a plugin could have it
+    assert "fix: palaver history export --help" in said.err
 
 
 def test_a_turn_can_be_rated_noted_referenced_and_deleted(asked: Palaver, store: Store) -> None:

@@ -169,6 +169,14 @@ def test_a_name_that_lies_about_gzip_is_told(tmp_path: Path) -> None:
         read_dataset(path, Wanted())
 
 
+def test_a_column_that_is_not_there_is_told_with_the_part_it_was_meant_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"title": "a", "text": "b"}\n', "utf-8")
+    with pytest.raises(BadInput, match=r"no column 'body'\. Its columns are: title, text") as caught:
+        read_dataset(path, Wanted(columns={"text": "body"}))
+    assert caught.value.fix == "--column text=COLUMN"
+
+
 def test_the_users_word_about_columns_comes_first(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"text": "a", "title": "b", "target": "c", "notes": "d"}\n')
     found = read_dataset(path, Wanted(columns={"text": "title", "references": "notes"})).examples[0]

@@ -238,6 +238,18 @@ def test_an_unknown_name_gets_the_nearest_ones(registry: Registry, find: str) ->
         getattr(registry, find)(near)
 
 
+def test_a_path_that_is_no_model_is_refused_in_words_of_the_path(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in ("./a.gguf", "a.gguf", "gguf:a.gguf", "a.gguf@4bit", "./run", "./run#greedy", str(tmp_path / "x")):
+        with pytest.raises(NotFound, match=r"^There is no file or folder \S+\.$"):
+            registry.info(given)
+    (tmp_path / "notes.txt").write_text("no model")
+    with pytest.raises(NotFound, match=r"^\./notes\.txt is no model: one is a \.gguf file"):
+        registry.info("./notes.txt")
+
+
 def test_a_family_stands_for_its_members_the_main_one_first(registry: Registry) -> None:
     names = [metric.name for metric in registry.metrics_for("summarize", True)]
     assert names == ["rouge1", "rouge2", "rougeL", "rougeLsum", "chrf"]

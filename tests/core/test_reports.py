@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from palaver.cli import evalprogress
+from palaver.cli.program import Program
 from palaver.cli.reports import junit_xml, markdown
 from palaver.errors import ModelFailed
 from palaver.evaluate import Evaluation
@@ -84,3 +86,28 @@ def test_markdown_is_one_table_with_a_row_a_score(reports: list[Report]) -> None
     assert all(line.isprintable() for line in lines)
     [failed] = [line for line in lines if "scripted: 4 complete, 2 failed of 6" in line]
     assert "first failure, example e2&<: The engine said" in failed
+
+
+def test_a_slow_first_answer_is_waited_for_with_signs_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(evalprogress, "REPORT_SECONDS", 0.01)
+    said = ""
+
+    def slow(request: Request) -> str:
+        nonlocal said
+        while "waiting" not in said:  # the answer comes once the user was told that it is waited for
+            said += capsys.readouterr().err
+        return "A ship left."
+
+    data = tmp_path / "ships.jsonl"
+    data.write_text(json.dumps({"text": "A ship left. Rain fell."}) + "\n", "utf-8")
+    registry = ScriptedRegistry(Scripted(slow))
+    with Store.open(tmp_path / "history.db") as store:
+        dataset, [plan] = make_plans(registry, store, Wanted(task="summarize", dataset=str(data), models=("scripted",)))
+        evaluation = Evaluation(registry, store, begin(store, plan), dataset)
+        progress = evalprogress.EvalProgress(Program(), "auto")
+        progress.start(evaluation)
+        evaluation.run(threading.Event(), progress.show)
+        progress.end()
+    assert "scripted · waiting for the first answer · 0 s" in said

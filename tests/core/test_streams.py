@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.core.called import Palaver, palaver
 
 from palaver import streams
+from palaver.errors import ModelFailed
 from palaver.plans import MANY, Wanted, make_plans
 from palaver.plugins import Plugins
 from palaver.registry import Registry
@@ -166,3 +168,18 @@ def test_an_evaluation_keeps_to_its_own_choice(weights: Path, palaver_home: Path
 def test_a_model_without_weights_has_nothing_to_time(palaver: Palaver) -> None:
     said = palaver("models", "time", "lead-3")
     assert said.code == 4 and "lead-3 has no weights here to be timed." in said.err
+
+
+def test_an_engine_that_cannot_be_used_here_says_why_it_is_not_timed(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(Plugins())
+    broken = ModelFailed("small needs an engine.", fix="install it")
+    monkeypatch.setattr(registry, "examine", lambda info: broken)
+    with pytest.raises(ModelFailed, match="small needs an engine"):
+        streams.measure(registry, registry.info("small"), threading.Event())
+
+
+def test_long_answers_are_told_in_minutes() -> None:
+    words = streams.verdict([timing("small", 1.0, 100), timing("small@4bit", 2.0, 1)])
+    assert words.startswith("llamacpp: an answer of 512 tokens in 6.12 s, loading included; torch in 4bit in 8:34")

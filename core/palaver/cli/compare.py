@@ -174,7 +174,7 @@ def _about(pair: Pair) -> list[str]:
     lines: list[str] = []
     if pair.note:
         lines.append(pair.note)
-    if not pair.better and pair.smallest_detectable is not None:
+    if not pair.better and pair.smallest_detectable:  # 0 where no example differs: that tells nothing
         least = format_value(pair.metric, pair.smallest_detectable)
         more = f"; for this one, about {pair.more_examples:,} more examples" if pair.more_examples else ""
         lines.append(f"so many examples show a difference of {least} or more{more}")

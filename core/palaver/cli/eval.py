@@ -237,7 +237,7 @@ def _describe(program: Program, dataset: Dataset, plan: Plan | None, *, is_previ
     columns = ", ".join(f"{part} ← {column}" for part, column in dataset.columns.items())
     of = f" of {dataset.n_in:,}" if dataset.bad else ""
     first = f", the first {plan.limit}" if plan and plan.limit else ""
-    output.talk(f"{dataset.name}: {len(dataset.examples):,}{of} examples{first} · {columns}")
+    output.talk(f"{dataset.name}: {len(dataset.examples):,}{of} examples{first}" + (f" · {columns}" if columns else ""))
     for bad in dataset.bad[:SHOWN_BAD]:
         output.warn(f"{bad.place}: {bad.reason}")
     if len(dataset.bad) > SHOWN_BAD:

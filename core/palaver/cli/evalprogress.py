@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Mapping
 
@@ -18,6 +19,8 @@ from palaver.tally import LIVE_RESAMPLES, CorpusScore, Pace
 REPORT_SECONDS = 10.0
 """Between two lines where there is no terminal."""
 DRAW_SECONDS = 0.1
+WAIT_SECONDS = 1.0
+"""Between two signs of life on a terminal while the first answer, for which the model is loaded, is awaited."""
 JSON_SECONDS = 1.0
 
 
@@ -35,6 +38,8 @@ class EvalProgress:
         self._score: CorpusScore | None = None
         self._metric: Metric | None = None
         self._last: Progress | None = None
+        self._answered = threading.Event()
+        self._waiting: threading.Thread | None = None
 
     def start(self, evaluation: Evaluation) -> None:
         """The run begins; what stands beside the counts is its main metric."""
@@ -43,10 +48,14 @@ class EvalProgress:
         self._metric = metrics[0] if metrics else None
         if self._mode != "json":
             self._output.talk(f"run {evaluation.run_id}: {evaluation.info.name}")
+        if self._mode in ("rewritten", "plain"):
+            self._waiting = threading.Thread(target=self._wait, args=(evaluation.info.name,), daemon=True)
+            self._waiting.start()
 
     def show(self, progress: Progress) -> None:
         """Another answer is there."""
         self._last = progress
+        self._wait_no_more()
         now = time.monotonic()
         if self._mode == "none" or now - self._told < self._seconds:
             return
@@ -55,10 +64,31 @@ class EvalProgress:
 
     def end(self) -> None:
         """The run is over."""
+        self._wait_no_more()
         self._line.clear()
         if self._mode == "json" and self._last is not None:
             self._pace = Pace()
             self._tell(self._last)
+
+    def _wait(self, model: str) -> None:
+        """A sign of life again and again until an answer is there: a large model and a large batch take their time."""
+        started = time.monotonic()
+        seconds = WAIT_SECONDS if self._mode == "rewritten" else REPORT_SECONDS
+        while not self._answered.wait(seconds):
+            waited = round(time.monotonic() - started)
+            so_long = f"{waited} s" if waited < 60 else format_seconds(waited)
+            words = f"{model} · waiting for the first answer · {so_long}"
+            if self._mode == "rewritten":
+                self._line.show(words)
+            else:
+                self._output.talk(words)
+
+    def _wait_no_more(self) -> None:
+        """From here on only the caller's thread writes."""
+        self._answered.set()
+        if self._waiting is not None:
+            self._waiting.join()
+            self._waiting = None
 
     def _tell(self, progress: Progress) -> None:
         score = self._live(progress)
@@ -82,7 +112,7 @@ def progress_line(progress: Progress, score: CorpusScore | None) -> str:
     """`lexrank · 74/618 · 8.3/s · 1:05 left · 1 failed · R-1 28.1 [27.0, 29.2] n=74`."""
     parts = [progress.model, f"{progress.tally.done:,}/{progress.total:,}"]
     if progress.rate:
-        parts.append(f"{progress.rate:.1f}/s")
+        parts.append(f"{progress.rate:.1f}/s" if progress.rate >= 1 else f"{progress.rate * 60:.1f}/min")
     if progress.left is not None:
         parts.append(f"{format_seconds(progress.left)} left")
     parts += [f"{count} {status}" for status, count in sorted(progress.tally.ended.items()) if status != "complete"]

@@ -90,7 +90,7 @@ def has_wal_bug(version: str) -> bool:
 
 def settings() -> Iterator[Finding]:
     """The settings file."""
-    from palaver.config import read_settings
+    from palaver.config import KNOWN, read_settings, unknown_settings
 
     path = paths.config_file()
     try:
@@ -102,6 +102,9 @@ def settings() -> Iterator[Finding]:
         yield Finding("ok", "settings", f"none; they would be in {path}")
         return
     yield Finding("ok", "settings", str(path))
+    if unknown := unknown_settings():
+        words = ", ".join(f"'{one}'" for one in unknown)
+        yield Finding("warn", "settings", f"nothing reads {words} in {path}", f"known are: {', '.join(KNOWN)}")
     yield from _private(path, "settings")
 
 
@@ -130,7 +133,7 @@ def history() -> Iterator[Finding]:
     except StoreError as error:
         yield Finding("problem", "history", error.message, error.fix)
         return
-    yield Finding("ok", "history", f"{path}, {format_size(size)}, {turns:,} turns")
+    yield Finding("ok", "history", f"{path}, {format_size(size)}, {turns:,} turn{'s' * (turns != 1)}")
     yield from _private(path, "history")
     if pages == "ok":
         yield Finding("ok", "history", "its pages are whole")

@@ -74,7 +74,8 @@ def _provided(program: Program, hook: str, name: str) -> tuple[Importer | Export
     program.registry.tasks()  # imports the plugins
     found = {one.name: (one, plugin) for plugin, ones in program.registry.plugins.call(hook) for one in ones}
     if name not in found:
-        raise not_found("format", name, found, fix="palaver history import --help")
+        command = "import" if hook == "palaver_importers" else "export"
+        raise not_found("format", name, found, fix=f"palaver history {command} --help")
     return found[name]
 
 

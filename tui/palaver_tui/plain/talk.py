@@ -73,7 +73,10 @@ class Talk:
         outcome = self.wait(
             lambda: answer(self.session, question, cancel=cancel, on_start=started, on_text=spoken.add),
             cancel,
-            lambda: f"{spoken.name or 'The model'} has written {spoken.words} words so far. Ctrl+c stops it.",
+            lambda: (
+                f"{spoken.name or 'The model'} has written {spoken.words} word{'s' * (spoken.words != 1)} so far. "
+                "Ctrl+c stops it."
+            ),
         )
         turn = outcome.turn
         spoken.name = spoken.name or turn.model

@@ -80,7 +80,7 @@ def speed(turn: Turn) -> str:
 def ending(turn: Turn) -> str:
     """What to know about an answer that is not whole."""
     if turn.status == "cancelled":
-        return "stopped · the text so far is kept, and is not scored"
+        return "stopped · the text so far is kept, and scored only by a reference given now"
     if turn.status == "truncated" and turn.config:
         return f"cut off at {turn.config.max_new_tokens} tokens · -o max_new_tokens=N allows more"
     if turn.status == "interrupted":
