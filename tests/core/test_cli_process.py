@@ -93,6 +93,58 @@ def test_marks_are_typography_on_a_terminal_and_nowhere_else() -> None:
     assert "\x1b[1;4m" in piped(*arguments, "--color", "always").out
 
 
+SLOW = """
+import time
+from pathlib import Path
+from palaver import Delta, ModelInfo, hookimpl
+
+
+class Slow:
+    name, isolated = "slow", False
+
+    def resolve(self, name):
+        return None
+
+    def load(self, info):
+        self.info = info
+        return self
+
+    def stream(self, requests, config, cancel):
+        while not Path(__file__).with_name("go").exists():
+            time.sleep(0.02)
+        yield Delta("At last.")
+        yield Delta(finish_reason="stop")
+
+    def close(self):
+        pass
+
+
+@hookimpl
+def palaver_backends():
+    return [Slow()]
+
+
+@hookimpl
+def palaver_models():
+    return [ModelInfo("late", "slow", tasks=("generate",), path=__file__)]
+"""
+
+
+def test_a_slow_first_word_is_waited_for_with_signs_of_life(palaver_home: Path) -> None:
+    folder = palaver_home / "plugins"
+    folder.mkdir()
+    (folder / "slow.py").write_text(SLOW)
+
+    def go(process: subprocess.Popen[bytes], seen: bytes) -> None:
+        if "waiting for the first word · 1 s".encode() in seen:
+            (folder / "go").touch()
+
+    ended = on_terminal("generate", "Go on.", "-m", "late", "--no-daemon", when_it_writes=go)
+    assert ended.code == 0
+    assert "\rlate · waiting for the first word · 1 s" in ended.out
+    assert " \rAt last." in ended.out, "the line is gone before the answer begins"
+
+
 def test_ctrl_c_keeps_the_text_so_far(palaver_home: Path) -> None:
     sent: list[bool] = []
 

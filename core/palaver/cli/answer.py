@@ -12,6 +12,7 @@ from palaver.cli.output import Progress, is_capable, is_terminal, write
 from palaver.cli.program import Program
 from palaver.cli.stop import STOPPED, Stop
 from palaver.cli.tasks import Invocation
+from palaver.cli.waiting import Waiting
 from palaver.command import build, decode
 from palaver.errors import BadInput, PalaverError, UsageError
 from palaver.metric import Score, Span
@@ -134,7 +135,7 @@ def check_references(task: type[Task], references: Sequence[str]) -> None:
 def _answer_one(program: Program, wanted: Invocation, session: Session, ask: Ask) -> int:
     output = program.output
     live = Live(program, ask, is_silent=wanted.is_json)
-    with Stop(output) as stop:
+    with Stop(output) as stop, live.waiting:
         outcome = session.ask(ask, cancel=stop.event, on_start=live.start, on_text=live.add)
     turn = outcome.turn
     live.end()
@@ -271,6 +272,7 @@ class Live:
         """What a model made for certain languages translates here, and what of it was guessed."""
         self._output = program.output
         self._progress = Progress(program.output)
+        self.waiting = Waiting(self._progress.show)
         self.model = ""
         """Its name, with its engine where engines were measured."""
         self._started = self._drawn = time.monotonic()
@@ -280,14 +282,18 @@ class Live:
     def start(self, started: Started) -> None:
         """The model is being asked; once more where the input had to be split."""
         self.model, self.languages = named(started.model), started.languages
+        self.waiting.end()
         if started.notice:
             self._progress.clear()
             self._output.talk(f"{self.model} · the text is longer than its window: {started.notice}")
         if not self.is_streaming or started.part:
             self._progress.show(f"{self.model} · reading {started.part}".rstrip())
+        if self._progress.is_shown and not self.has_shown:
+            self.waiting.begin(f"{self.model} · waiting for the first word {started.part}".rstrip())
 
     def add(self, piece: str) -> None:
         """The model wrote a piece of text."""
+        self.waiting.end()
         self._count += len(piece)
         if not self.is_streaming:
             self._draw()
@@ -299,6 +305,7 @@ class Live:
         self._held = text[len(kept) :]
         if kept:
             self.has_shown = True
+            self._progress.clear()
             write(sys.stdout, safe_text(kept))
 
     def end(self) -> None:

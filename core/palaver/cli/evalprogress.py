@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Mapping
 
 from palaver.cli.output import Progress as Line
 from palaver.cli.output import to_json, write
 from palaver.cli.program import Program
+from palaver.cli.waiting import Waiting
 from palaver.evaluate import Evaluation, Progress
 from palaver.metric import Metric
 from palaver.present import format_seconds, format_value
@@ -19,8 +19,6 @@ from palaver.tally import LIVE_RESAMPLES, CorpusScore, Pace
 REPORT_SECONDS = 10.0
 """Between two lines where there is no terminal."""
 DRAW_SECONDS = 0.1
-WAIT_SECONDS = 1.0
-"""Between two signs of life on a terminal while the first answer, for which the model is loaded, is awaited."""
 JSON_SECONDS = 1.0
 
 
@@ -38,8 +36,10 @@ class EvalProgress:
         self._score: CorpusScore | None = None
         self._metric: Metric | None = None
         self._last: Progress | None = None
-        self._answered = threading.Event()
-        self._waiting: threading.Thread | None = None
+        if is_rewritten:
+            self._waiting = Waiting(self._line.show)
+        else:
+            self._waiting = Waiting(self._output.talk, REPORT_SECONDS)
 
     def start(self, evaluation: Evaluation) -> None:
         """The run begins; what stands beside the counts is its main metric."""
@@ -49,13 +49,12 @@ class EvalProgress:
         if self._mode != "json":
             self._output.talk(f"run {evaluation.run_id}: {evaluation.info.name}")
         if self._mode in ("rewritten", "plain"):
-            self._waiting = threading.Thread(target=self._wait, args=(evaluation.info.name,), daemon=True)
-            self._waiting.start()
+            self._waiting.begin(f"{evaluation.info.name} · waiting for the first answer")
 
     def show(self, progress: Progress) -> None:
         """Another answer is there."""
         self._last = progress
-        self._wait_no_more()
+        self._waiting.end()
         now = time.monotonic()
         if self._mode == "none" or now - self._told < self._seconds:
             return
@@ -64,31 +63,11 @@ class EvalProgress:
 
     def end(self) -> None:
         """The run is over."""
-        self._wait_no_more()
+        self._waiting.end()
         self._line.clear()
         if self._mode == "json" and self._last is not None:
             self._pace = Pace()
             self._tell(self._last)
-
-    def _wait(self, model: str) -> None:
-        """A sign of life again and again until an answer is there: a large model and a large batch take their time."""
-        started = time.monotonic()
-        seconds = WAIT_SECONDS if self._mode == "rewritten" else REPORT_SECONDS
-        while not self._answered.wait(seconds):
-            waited = round(time.monotonic() - started)
-            so_long = f"{waited} s" if waited < 60 else format_seconds(waited)
-            words = f"{model} · waiting for the first answer · {so_long}"
-            if self._mode == "rewritten":
-                self._line.show(words)
-            else:
-                self._output.talk(words)
-
-    def _wait_no_more(self) -> None:
-        """From here on only the caller's thread writes."""
-        self._answered.set()
-        if self._waiting is not None:
-            self._waiting.join()
-            self._waiting = None
 
     def _tell(self, progress: Progress) -> None:
         score = self._live(progress)
