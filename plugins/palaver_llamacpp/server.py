@@ -68,8 +68,9 @@ class Server:
 
         def hear(chunk: Chunk) -> bool:
             nonlocal read
-            if (progress := cast(Mapping[str, int], chunk.get("prompt_progress") or {})).get("processed", 0) > read:
-                read = progress["processed"] + _LONG_PROMPT
+            progress = cast(Mapping[str, int], chunk.get("prompt_progress") or {})
+            if (processed := progress.get("processed", -1)) > read:
+                read = processed + _LONG_PROMPT
                 self._make_room()  # code of templates and tokens: not what reads
             for choice in cast(Sequence[Mapping[str, Mapping[str, str]]], chunk.get("choices") or ()):
                 pieces.append((choice.get("delta") or {}).get("content") or "")

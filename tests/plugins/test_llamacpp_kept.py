@@ -73,3 +73,16 @@ def test_on_a_full_disk_nothing_is_kept(read: Read, monkeypatch: pytest.MonkeyPa
     _, sea, answer = read("chat", SEA)
     read("summarize", BREAD)
     assert read("chat", *goes_on(SEA, answer))[0] < sea / 4
+
+
+def test_an_answer_whose_progress_nobody_asked_for_is_whole(smollm2: ModelInfo) -> None:
+    heard: list[Chunk] = []
+
+    def hear(chunk: Chunk) -> bool:
+        heard.append(chunk)
+        return False
+
+    asked = body(Request((SEA,), "chat"), GenerationConfig(max_new_tokens=4))
+    serve(Path(smollm2.path), 1024).handle_chat_completions({**asked, "return_progress": False}, hear)
+    reader = Reader(0, smollm2)
+    assert sum(bool(delta.text) for chunk in heard for delta in reader.read(chunk)) == 4
