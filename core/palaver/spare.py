@@ -82,7 +82,7 @@ def _unchanged() -> Iterator[tuple[int, int, int]]:
                 kilobytes[name] = int(size)
                 if name == b"Anonymous:":  # the last of them
                     if kilobytes[b"Rss:"] and not (kilobytes[b"Private_Dirty:"] or kilobytes[b"Anonymous:"]):
-                        yield *span, kilobytes[b"Rss:"] * 1024
+                        yield span[0], span[1], kilobytes[b"Rss:"] * 1024
                     span = (0, 0)
 
 
