@@ -79,6 +79,7 @@ class Server:
         messages = cast(Sequence[Mapping[str, str]], prompt["messages"])
         self._make_room()
         self._kept.turn_to(messages, is_chat=prompt["cache_prompt"] is True)
+        self._make_room()
         self._native.handle_chat_completions(prompt, hear)
         self._kept.answered("".join(pieces))
 
