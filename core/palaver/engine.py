@@ -25,6 +25,8 @@ from palaver.machine import memory_free
 from palaver.model import GenerationConfig, ModelInfo, Request
 
 IDLE_SECONDS = float(os.environ.get("PALAVER_ENGINE_IDLE") or 600)
+LAST_SECONDS = 5.0
+"""How long whoever ended the engine is kept waiting for its process to be gone."""
 
 
 class Engine:
@@ -112,6 +114,9 @@ def main(path: Path) -> None:
                 if _inode(path) != mine:
                     break
                 continue
+            if engine.over.is_set():  # who comes now is answered by the next engine
+                line.close()
+                break
             threading.Thread(target=_serve, args=(engine, line), daemon=True).start()
     finally:
         listener.close()
@@ -161,6 +166,9 @@ def _serve(engine: Engine, line: socket.socket) -> None:
             return
         if frame.get("type") == "close":
             engine.over.set()
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wake:
+                wake.connect(line.getsockname())  # or it would listen for half a second more
+            threading.Event().wait(LAST_SECONDS)  # the line ends with the process: then there is room for the next one
             return
         if frame.get("type") == "status":
             frames.write(line.fileno(), frames.pack({"type": "status", "models": engine.status()}))

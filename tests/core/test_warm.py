@@ -149,6 +149,15 @@ def test_stopping_an_engine_says_whether_there_was_one() -> None:
     assert stop_engine()
 
 
+def test_an_engine_that_was_stopped_takes_no_question_on_its_way_out() -> None:
+    first = pid()
+    assert stop_engine()
+    assert not socket_path().exists(), "it is gone when that is said"
+    second = pid()
+    assert second != first
+    assert pid() == second, "the next engine answers, and keeps the model"
+
+
 @pytest.mark.model
 def test_a_command_leaves_an_engine_behind_unless_it_is_told_not_to(
     smollm2: ModelInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -65,11 +65,12 @@ def measure(program: Program, info: ModelInfo) -> list[Timing]:
     """The measured engines, with progress on stderr; empty if the user stopped it."""
     from palaver import streams
     from palaver.cli.stop import Stop
+    from palaver.cli.waiting import Waiting
 
     line = Progress(program.output)
     try:
-        with Stop(program.output) as stop:
-            return streams.measure(program.registry, info, stop.event, line.show)
+        with Stop(program.output) as stop, Waiting(line.show) as waiting:
+            return streams.measure(program.registry, info, stop.event, waiting.step)
     finally:
         line.clear()
         program.registry.close()

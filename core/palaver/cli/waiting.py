@@ -38,6 +38,12 @@ class Waiting:
         self._thread = threading.Thread(target=self._tell, args=(words,), daemon=True)
         self._thread.start()
 
+    def step(self, words: str) -> None:
+        """Say it at once, and from then on for how long it has been."""
+        self.end()
+        self._say(words)
+        self.begin(words)
+
     def end(self) -> None:
         """What was awaited is there, or will not come."""
         if self._thread is not None:
