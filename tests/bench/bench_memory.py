@@ -49,8 +49,8 @@ def tree(pid: int) -> list[int]:
 
 def parts(pid: int, weights: str) -> dict[str, int]:
     """Resident bytes of the process by what they are."""
-    found = dict.fromkeys(("weights", "code", "heap", "window and other memory"), 0)
-    kind = ""
+    found: dict[str, int] = {"weights": 0, "code": 0, "heap": 0, "window and other memory": 0}
+    kind, is_file = "", False
     for line in Path(f"/proc/{pid}/smaps").read_text("utf-8", "replace").splitlines():
         words = line.split()
         if "-" in words[0] and not words[0].endswith(":"):
@@ -82,7 +82,9 @@ def of_the_process(info: ModelInfo, *, is_full: bool) -> None:
         window = model.load().context or 0
         needed = weights + read_header(Path(info.path)).cache_bytes * window
         print(f"weights {weights / MB:.0f} MB, with the KV cache of {window} tokens {needed / MB:.1f} MB")
-        print(f"expected, with all of the window in use: {LlamaCpp().resolve(info.path).memory / MB:.0f} MB")
+        own = LlamaCpp().resolve(info.path)
+        assert own is not None
+        print(f"expected, with all of the window in use: {own.memory / MB:.0f} MB")
 
         def told(when: str) -> None:
             taken, most = model.memory_bytes(), peak(model.pid or 0)
