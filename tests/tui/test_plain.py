@@ -157,6 +157,13 @@ def test_errors_say_what_helps_and_the_text_can_be_sent_again(store: Store, caps
     assert "2. Hello: your text again, afterwards" in err
 
 
+def test_two_turns_are_not_compared_in_lines_and_that_is_said(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    talk(store, says("ok"), "/compare #1")
+    said = capsys.readouterr().err
+    assert "In lines only evaluations are compared" in said
+    assert "/compare RUN RUN" in said
+
+
 def test_a_plugin_that_raises_ends_no_talk(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("by design")

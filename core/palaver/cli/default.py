@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from palaver.cli.output import table
+from palaver.cli.output import Progress, table
 from palaver.cli.program import Program, color_option, complete_models, pass_program
 from palaver.errors import BadInput, ModelFailed, PalaverError
 
@@ -19,6 +19,7 @@ from palaver.errors import BadInput, ModelFailed, PalaverError
 def load(program: Program, name: str) -> None:
     """Load a model into the engine now: the next command finds it warm."""
     from palaver.cli.stop import Stop
+    from palaver.cli.waiting import Waiting
     from palaver.warm import WarmModel
 
     registry = program.registry
@@ -29,8 +30,14 @@ def load(program: Program, name: str) -> None:
         if registry.shares_engine:
             raise BadInput(f"{info.name} has no weights of its own to load.", fix="palaver models list")
         raise ModelFailed("There is no engine: PALAVER_NO_DAEMON is set.", fix="unset PALAVER_NO_DAEMON")
-    with Stop(program.output) as stop:
-        is_warm = model.load(stop.event)
+    line = Progress(program.output)
+    with Stop(program.output) as stop, Waiting(line.show) as waiting:
+        waiting.begin(f"loading {info.name}")
+        try:
+            is_warm = model.load(stop.event)
+        finally:
+            waiting.end()
+            line.clear()
     registry.close()
     if stop.event.is_set():
         program.output.talk("Stopped; the engine may still be loading.")

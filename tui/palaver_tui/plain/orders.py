@@ -230,6 +230,10 @@ class Orders:
             words = shlex.split(rest)
         except ValueError as error:
             raise UsageError(f"{error}.", fix="close the quotes") from error
+        if name == "compare" and words and not words[0].isdigit() and not words[0].startswith("-"):
+            raise UsageError(
+                "In lines only evaluations are compared, by the numbers of their runs.", fix="/compare RUN RUN"
+            )
         command = [COMMAND_OF.get(name, name), *words]
         self._say(f"palaver {shlex.join(command)}")
         run(command)
