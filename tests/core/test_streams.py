@@ -12,6 +12,7 @@ import pytest
 from tests.core.called import Palaver, palaver
 
 from palaver import streams
+from palaver.config import read_settings
 from palaver.errors import ModelFailed
 from palaver.plans import MANY, Wanted, make_plans
 from palaver.plugins import Plugins
@@ -183,3 +184,14 @@ def test_an_engine_that_cannot_be_used_here_says_why_it_is_not_timed(
 def test_long_answers_are_told_in_minutes() -> None:
     words = streams.verdict([timing("small", 1.0, 100), timing("small@4bit", 2.0, 1)])
     assert words.startswith("llamacpp: an answer of 512 tokens in 6.12 s, loading included; torch in 4bit in 8:34")
+
+
+def test_a_default_keeps_the_engine_that_was_named_and_a_path_means_the_same_from_any_folder(
+    palaver: Palaver, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert palaver("models", "default", "generate", "small@swift").code == 0
+    assert read_settings().models == {"generate": "small@swift"}
+    (tmp_path / "mine.gguf").write_bytes(b"weights")
+    monkeypatch.chdir(tmp_path)
+    assert palaver("models", "default", "chat", "mine.gguf").code == 0
+    assert read_settings().models["chat"] == str(tmp_path / "mine.gguf")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
@@ -77,11 +76,21 @@ def default(program: Program, names: tuple[str, ...]) -> None:
         info = registry.choose(task[0], name)
     else:
         info = registry.installed(name)
-    is_named = any(one.name == info.name for one in registry.models())
-    is_path = not is_named and info.path and Path(info.path).exists()
-    stored = info.path if is_path else name  # a path must mean the same from any folder
+    named = {one.name for one in registry.models()}
+    stored = name if named & {info.name, info.name.rpartition("@")[0]} else _from_anywhere(name)
     path = set_default(stored, task=task[0] if task else "")
     program.output.talk(f"{name} answers {task[0] if task else 'every task without a default of its own'} now: {path}")
+
+
+def _from_anywhere(name: str) -> str:
+    """The name, or the path that it is or stands for in a form that means the same from any folder."""
+    from palaver import nicknames
+
+    if given := nicknames.whole(nicknames.meant(name)) or nicknames.whole(name):
+        return given
+    base, at, form = name.rpartition("@")
+    place = nicknames.whole(nicknames.meant(base)) or nicknames.whole(base)
+    return f"{place}{at}{form}" if place else name
 
 
 def _answers(program: Program, task: str) -> tuple[str, str]:
