@@ -3,8 +3,8 @@
     python tests/bench/bench_engine.py [alternations] [tokens]
 
 Ratios are medians over alternations, first the one, then the other, in the same run. Above 1 the isolated model takes
-longer. By processor time the isolated model is measured beside two calls: a bare one, and one that asks for the
-log-probabilities that ours gives with every answer. Absolute times say something about this machine on this day only.
+longer. By processor time the isolated model is measured beside two calls: a bare one, as ours is, and one that asks for
+log-probabilities, which ours asks for where a metric needs them. Absolute times say something about this machine on this day only.
 """
 
 from __future__ import annotations

@@ -49,8 +49,10 @@ def model(smollm2: ModelInfo) -> Iterator[IsolatedModel]:
         yield isolated
 
 
-def ask(model: Model, *texts: str, config: GenerationConfig = SHORT, task: str = "generate") -> list[Delta]:
-    requests = [Request((Message("user", text),), task=task) for text in texts]
+def ask(
+    model: Model, *texts: str, config: GenerationConfig = SHORT, task: str = "generate", logprobs: bool = False
+) -> list[Delta]:
+    requests = [Request((Message("user", text),), task=task, logprobs=logprobs) for text in texts]
     return list(model.stream(requests, config, threading.Event()))
 
 
@@ -64,12 +66,18 @@ def test_an_answer_is_streamed_with_its_counts(model: IsolatedModel) -> None:
     pieces = [delta for delta in deltas if delta.text]
     last = deltas[-1]
     assert len(pieces) > 3
-    assert all(len(piece.logprobs) == 1 and piece.logprobs[0] <= 0 for piece in pieces)
     assert last.finish_reason == "stop"
     assert (
         last.prompt_tokens is not None and last.prompt_tokens > 3
     )  # two words and a full stop, and what the template adds
     assert last.output_tokens is not None and last.output_tokens >= len(pieces)
+
+
+def test_each_token_tells_its_log_probability_where_it_is_asked_for(model: IsolatedModel) -> None:
+    asked, plain = ([delta for delta in ask(model, "Say hello.", logprobs=one) if delta.text] for one in (True, False))
+    assert all(len(piece.logprobs) == 1 and piece.logprobs[0] <= 0 for piece in asked)
+    assert not any(piece.logprobs for piece in plain)
+    assert [piece.text for piece in asked] == [piece.text for piece in plain]
 
 
 def test_length_ends_an_answer_and_is_told_apart(model: IsolatedModel) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from palaver import GenerationConfig, Message, ModelInfo, Request
 from palaver_llamacpp.backend import LlamaCppModel
+from palaver_llamacpp.gguf import read_header
 from palaver_llamacpp.server import Chunk, Server, serve
 
 pytestmark = pytest.mark.model
@@ -38,9 +39,14 @@ class Watched:
 SHORT = GenerationConfig(max_new_tokens=12)
 
 
+def watched(info: ModelInfo, context: int) -> tuple[LlamaCppModel, Watched]:
+    model, server = LlamaCppModel(info, read_header(Path(info.path))), Watched(serve(Path(info.path), context))
+    model._server = cast(Server, server)
+    return model, server
+
+
 def test_what_was_read_ahead_is_not_read_again(smollm2: ModelInfo) -> None:
-    server = Watched(serve(Path(smollm2.path), 1024))
-    model = LlamaCppModel(smollm2, server, 0)
+    model, server = watched(smollm2, 1024)
     said = (Message("user", "Tell me of the sea. " * 12),)
     never = threading.Event()
     answer = "".join(one.text for one in model.stream([Request(said, "chat")], SHORT, never))
@@ -56,8 +62,7 @@ def test_what_was_read_ahead_is_not_read_again(smollm2: ModelInfo) -> None:
 
 
 def test_reading_ahead_stops_between_two_batches_and_what_was_read_stays(smollm2: ModelInfo) -> None:
-    server = Watched(serve(Path(smollm2.path), 1024))
-    model = LlamaCppModel(smollm2, server, 0)
+    model, server = watched(smollm2, 1024)
     long, stopped = Request((Message("user", "Tell me of the sea. " * 60),), "chat"), threading.Event()
     stopped.set()
     model.read_ahead(long, stopped)
@@ -67,8 +72,7 @@ def test_reading_ahead_stops_between_two_batches_and_what_was_read_stays(smollm2
 
 
 def test_a_scored_example_is_neither_read_ahead_nor_takes_from_it(smollm2: ModelInfo) -> None:
-    server = Watched(serve(Path(smollm2.path), 512))
-    model = LlamaCppModel(smollm2, server, 0)
+    model, server = watched(smollm2, 512)
     said, never = (Message("user", "Tell me of the sea."),), threading.Event()
     model.read_ahead(Request(said, "summarize"), never)
     assert server.seen == []
