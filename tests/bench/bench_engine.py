@@ -4,7 +4,8 @@
 
 Ratios are medians over alternations, first the one, then the other, in the same run. Above 1 the isolated model takes
 longer. By processor time the isolated model is measured beside two calls: a bare one, as ours is, and one that asks for
-log-probabilities, which ours asks for where a metric needs them. Absolute times say something about this machine on this day only.
+log-probabilities, which ours asks for where a metric needs them. Absolute times say something about this machine on
+this day only.
 """
 
 from __future__ import annotations
