@@ -59,6 +59,12 @@ def test_named_metrics_replace_those_of_the_task(palaver: Palaver, store: Store)
     assert [score.metric for score in store.turn(1).scores] == ["ter", "chrf"]
 
 
+def test_a_named_metric_that_has_nothing_to_compare_with_says_so(palaver: Palaver) -> None:
+    said = palaver("translate", "de", "a b c d", "-m", "copy", "--metric", "ter,bleu")
+    assert "TER, BLEU: no score without a reference; --ref TEXT, or now: palaver history ref 1 TEXT" in said.err
+    assert "no score" not in palaver("translate", "de", "a b c d", "-m", "copy").err
+
+
 def test_json_is_one_object_with_scores_on_their_own_scale_and_signatures(palaver: Palaver) -> None:
     said = palaver("summarize", TEXT, "-m", "lead-3", "-r", LEAD, "--json", "--seed", "5")
     run = json.loads(said.out)

@@ -42,6 +42,19 @@ def talk(store: Store, script: Script, *lines: str) -> int:
         sys.stdin = sys.__stdin__
 
 
+def test_a_model_that_is_not_there_is_named_before_anything_is_asked(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sys.stdin = io.StringIO("/quit\n")
+    try:
+        talk_in_lines(Session(Registry(Plugins()), store, model="nope"), Voice())
+    finally:
+        sys.stdin = sys.__stdin__
+    told = "".join(capsys.readouterr()).splitlines()
+    assert told[0].endswith("line mode.")
+    assert told[1].startswith("Error: There is no model named 'nope'.")
+
+
 def test_a_terminal_gets_lines_and_not_one_escape_sequence() -> None:
     keys, terminal = iter((b"/demo\n", b"/quit\n")), list[int]()
 

@@ -174,8 +174,21 @@ def _tell(
     output.talk(f"{model} · {took}{tokens}{number}")
     if turn.scores and (turn.references or wanted.metrics):
         output.talk(scores_line(session, turn))
+    if unscored := _without_a_reference(program, turn, wanted):
+        output.talk(unscored)
     for warning in warnings:
         output.warn(warning)
+
+
+def _without_a_reference(program: Program, turn: Turn, wanted: Invocation) -> str:
+    """What to do for the metrics that were named and had nothing to compare with."""
+    if turn.references or not wanted.metrics:
+        return ""
+    missing = program.registry.metrics_for(wanted.task.name, True, wanted.metrics)
+    if not missing:
+        return ""
+    how = f"--ref TEXT, or now: palaver history ref {turn.id} TEXT" if wanted.is_kept else "--ref TEXT"
+    return f"{', '.join(one.title for one in missing)}: no score without a reference; {how}"
 
 
 def scores_line(session: Session, turn: Turn) -> str:

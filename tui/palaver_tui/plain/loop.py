@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from palaver import __version__, streams
 from palaver.config import read_settings
 from palaver.errors import PalaverError
@@ -40,7 +38,14 @@ def talk_in_lines(session: Session, voice: Voice, *, resume: int | None = None) 
     orders = Orders(talk)
     session.registry.tasks()
     session.store.mark_orphans()
-    voice.say(f"Palaver {__version__}, line mode.{_answering(session)}")
+    who, wrong = "", None
+    try:
+        who = _answering(session)
+    except PalaverError as error:
+        wrong = error if session.model else None
+    voice.say(f"Palaver {__version__}, line mode.{who}")
+    if wrong is not None:
+        talk.fail(wrong)
     if resume is None:
         orders.start()
     else:
@@ -93,8 +98,6 @@ def _meant(talk: Talk, text: str) -> str:
 
 
 def _answering(session: Session) -> str:
-    with contextlib.suppress(PalaverError):
-        info = streams.choose(session.registry, "chat", session.model)
-        engine = streams.told(session.registry, info)
-        return f" {info.name} answers{f', computed by {engine}' if engine else ''}."
-    return ""
+    info = streams.choose(session.registry, "chat", session.model)
+    engine = streams.told(session.registry, info)
+    return f" {info.name} answers{f', computed by {engine}' if engine else ''}."
