@@ -49,8 +49,10 @@ def split_items(
         place = int.from_bytes(mark[:8], "big") / 2**64
         parts[1 if place < valid_share else 2 if place < valid_share + test_share else 0].append(item)
     if not parts[0] or (valid_share > 0 and not parts[1]):
+        together = len({groups.root(index) for index in range(len(items))})
+        told = "" if together > len(items) // 2 else f", {together} once those that share a text are put together,"
         raise BadInput(
-            f"{len(items)} texts are too few to keep {valid_share:.0%} of them back for validation.",
+            f"{len(items)} texts{told} are too few to keep {valid_share:.0%} of them back for validation.",
             fix="Give more text, or a larger --valid-share.",
             code="too_little_text",
         )

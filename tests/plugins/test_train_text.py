@@ -71,6 +71,12 @@ def test_pairs_that_share_a_side_stay_in_one_part() -> None:
     assert sum(map(len, (split.train, split.valid, split.test))) == 300
 
 
+def test_pairs_that_all_stand_together_are_told_as_such() -> None:
+    same = [(f"source {number}", "yes") for number in range(40)]
+    with pytest.raises(BadInput, match="40 texts, 1 once those that share a text are put together, are too few"):
+        split_items(same, lambda pair: [key(text) for text in pair], 0.1, 0.1, 1)
+
+
 def test_what_is_validated_on_is_not_learnt() -> None:
     left, taken = without(["One  two", "three"], ["one TWO"], lambda text: [key(text)])
     assert (left, taken) == (["three"], 1)

@@ -222,7 +222,8 @@ def command(view: RunView) -> str:
         return f"palaver train tell {folder} {'go' if view.is_paused else 'pause'}"
     if (view.folder / TUNED).exists():
         return f"palaver chat -m {folder}"
-    return f"palaver train resume {folder}"
+    # A run without a checkpoint, as fine-tuning that did not come to its end, cannot go on.
+    return f"palaver train resume {folder}" if view.checkpoints else "palaver train --help"
 
 
 def task_of(settings: Values) -> str:
