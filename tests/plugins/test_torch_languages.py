@@ -118,6 +118,7 @@ def test_the_pair_of_a_name_is_of_languages_only() -> None:
 
 
 def test_a_text_without_a_language_is_not_read_in_the_one_of_the_text_before(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     from tests.plugins import torch_models as tiny
 
     from palaver import GenerationConfig

@@ -12,7 +12,7 @@ from tests.core.scripted import ReadsAlong, Scripted, says
 from tests.tui.chat_app import Chat, chat
 from textual.events import Paste
 
-from palaver import ModelInfo, Request
+from palaver import GenerationConfig, ModelInfo, Request, task
 from palaver.isolated import IsolatedModel
 from palaver.plugins import Plugins
 from palaver.registry import Registry
@@ -114,7 +114,10 @@ async def test_the_newest_draft_takes_the_place_of_an_older_one(
 
 
 @pytest.mark.model
-async def test_a_real_model_reads_exactly_what_is_sent_then(smollm2: ModelInfo, tmp_path: Path) -> None:
+async def test_a_real_model_reads_exactly_what_is_sent_then(
+    smollm2: ModelInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task.Chat, "defaults", GenerationConfig(max_new_tokens=24))
     store = Store.open(tmp_path / "history.db")
     session = Session(Registry(Plugins()), store, model="smollm2")
     model = session.registry.model("smollm2")
@@ -140,7 +143,7 @@ async def test_a_real_model_reads_exactly_what_is_sent_then(smollm2: ModelInfo, 
             await pilot.press("enter")
             await talk.until(lambda: len(store.page()) == 2 and app.chat.running is None)
             turn = store.turn(store.page()[0].id)
-            assert (turn.error, turn.status) == ("", "complete")
+            assert (turn.error, turn.status in ("complete", "truncated")) == ("", True)
             assert turn.prompt in [one.messages for one in read]
     finally:
         app.chat.conversation.close()
