@@ -12,12 +12,13 @@ from tests.core.scripted import ReadsAlong, Scripted, says
 from tests.tui.chat_app import Chat, chat
 from textual.events import Paste
 
-from palaver import GenerationConfig, ModelInfo, Request, task
+from palaver import GenerationConfig, ModelInfo, Request
 from palaver.isolated import IsolatedModel
 from palaver.plugins import Plugins
 from palaver.registry import Registry
 from palaver.session import Session
 from palaver.store import Store
+from palaver.task import Chat as ChatTask
 from palaver_tui.app import PalaverApp
 from palaver_tui.screens import ahead
 
@@ -117,7 +118,7 @@ async def test_the_newest_draft_takes_the_place_of_an_older_one(
 async def test_a_real_model_reads_exactly_what_is_sent_then(
     smollm2: ModelInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task.Chat, "defaults", GenerationConfig(max_new_tokens=24))
+    monkeypatch.setattr(ChatTask, "defaults", GenerationConfig(max_new_tokens=24))
     store = Store.open(tmp_path / "history.db")
     session = Session(Registry(Plugins()), store, model="smollm2")
     model = session.registry.model("smollm2")
