@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 import pytest
+from tests.plugins import llamacpp_read
 
 import palaver_llamacpp
 from palaver import (
@@ -31,11 +32,10 @@ from palaver import (
 )
 from palaver.isolated import IsolatedModel
 from palaver.machine import threads
-from palaver_llamacpp.answer import Reader, body
 from palaver_llamacpp.backend import LlamaCpp
 from palaver_llamacpp.catalogue import CATALOGUE, QWEN, SMOLLM2
 from palaver_llamacpp.gguf import NotGGUF, read_header
-from palaver_llamacpp.server import Chunk, serve
+from palaver_llamacpp.server import serve
 from palaver_llamacpp.slots import Plan, plan
 
 pytestmark = pytest.mark.model
@@ -103,20 +103,7 @@ def test_greedy_gives_the_same_twice_and_a_seed_repeats_a_sample(model: Isolated
 
 def test_a_chat_does_not_read_its_history_again_and_a_scored_example_starts_fresh(smollm2: ModelInfo) -> None:
     server = serve(Path(smollm2.path), 512)
-
-    def read(task: str, *messages: Message) -> tuple[int, int, str]:
-        """Tokens of the prompt taken from before and in all, and the answer."""
-        chunks: list[Chunk] = []
-
-        def keep(chunk: Chunk) -> bool:
-            chunks.append(chunk)
-            return False
-
-        server.handle_chat_completions(body(Request(messages, task), GenerationConfig(max_new_tokens=4)), keep)
-        seen = next(cast(dict[str, int], one["prompt_progress"]) for one in chunks if one.get("prompt_progress"))
-        reader = Reader(0, smollm2)
-        return seen["cache"], seen["total"], "".join(delta.text for chunk in chunks for delta in reader.read(chunk))
-
+    read = partial(llamacpp_read.read, server, smollm2)
     first = Message("user", "Tell me of the sea. " * 12)
     cached, total, answer = read("chat", first)
     assert cached == 0

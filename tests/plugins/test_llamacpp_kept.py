@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 import pytest
+from tests.plugins import llamacpp_read
 
 from palaver import GenerationConfig, Message, ModelInfo, Request
 from palaver_llamacpp import kept
@@ -27,21 +28,7 @@ BREAD = Message("user", "What is bread made of, and how is it baked? " * 16)
 @pytest.fixture
 def read(smollm2: ModelInfo) -> Read:
     server = serve(Path(smollm2.path), 1024)
-
-    def ask(task: str, *messages: Message) -> tuple[int, int, str]:
-        """Tokens of the prompt taken from before and in all, and the answer."""
-        chunks: list[Chunk] = []
-
-        def keep(chunk: Chunk) -> bool:
-            chunks.append(chunk)
-            return False
-
-        server.handle_chat_completions(body(Request(messages, task), GenerationConfig(max_new_tokens=4)), keep)
-        seen = next(cast(dict[str, int], one["prompt_progress"]) for one in chunks if one.get("prompt_progress"))
-        reader = Reader(0, smollm2)
-        return seen["cache"], seen["total"], "".join(delta.text for chunk in chunks for delta in reader.read(chunk))
-
-    return ask
+    return partial(llamacpp_read.read, server, smollm2)
 
 
 def goes_on(first: Message, answer: str) -> tuple[Message, ...]:
